@@ -29,17 +29,7 @@ class Cancel {
 
   // Calls a function when cancelled (at once, if it was already), for as long as the Listener lives. The function must
   // be quick and must not touch this Cancel. Once ~Listener has returned the function does not run any more.
-  class Listener {
-   public:
-    Listener(const Cancel& cancel, std::function<void()> listener);
-    ~Listener();
-    Listener(const Listener&) = delete;
-    Listener& operator=(const Listener&) = delete;
-
-   private:
-    const Cancel cancel_;
-    int id_ = 0;
-  };
+  class Listener;
 
  private:
   struct State {
@@ -51,16 +41,24 @@ class Cancel {
   std::shared_ptr<State> state_;
 };
 
-inline Cancel::Listener::Listener(const Cancel& cancel, std::function<void()> listener) : cancel_(cancel) {
-  MutexLock lock(cancel_.state_->mutex);
-  if (cancel_.state_->cancelled) listener();
-  id_ = cancel_.state_->next_id++;
-  cancel_.state_->listeners.emplace(id_, std::move(listener));
-}
+class Cancel::Listener {
+ public:
+  Listener(const Cancel& cancel, std::function<void()> listener) : state_(cancel.state_) {
+    MutexLock lock(state_->mutex);
+    if (state_->cancelled) listener();
+    id_ = state_->next_id++;
+    state_->listeners.emplace(id_, std::move(listener));
+  }
+  ~Listener() {
+    MutexLock lock(state_->mutex);
+    state_->listeners.erase(id_);
+  }
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
 
-inline Cancel::Listener::~Listener() {
-  MutexLock lock(cancel_.state_->mutex);
-  cancel_.state_->listeners.erase(id_);
-}
+ private:
+  const std::shared_ptr<State> state_;
+  int id_ = 0;
+};
 
 }  // namespace larder
