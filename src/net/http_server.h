@@ -35,8 +35,8 @@ struct HttpAnswer {
   std::shared_ptr<const void> holder;  // keeps `body` alive until it is sent; none needed for literals
   bool close = false;                  // end the connection after this answer
 
-  // Adds a line. Bytes of `value` that no header may hold (controls, line ends) are left out, so that nothing given by a
-  // stranger can add a line of its own.
+  // Adds a line. Bytes of `value` that no header may hold (controls, line ends) are left out, so that nothing given by
+  // a stranger can add a line of its own.
   HttpAnswer& header(std::string_view name, std::string_view value);
   // Takes the body into its own keeping.
   HttpAnswer& keep(std::string text);
@@ -83,7 +83,8 @@ struct HttpOptions {
   std::int64_t idle_ms = 75'000;    // between two requests
   std::int64_t header_ms = 10'000;  // from the first byte of a request to the end of its header
   std::int64_t body_ms = 30'000;    // from there to the end of its body
-  std::int64_t write_ms = 30'000;   // for a client to take its answer, and a second more for each 16 KiB of it
+  std::int64_t write_ms = 30'000;   // for a client to take its answer, beside what it takes at the least pace:
+  std::uint32_t write_bytes_a_second_min = 16 * 1024;
 };
 
 class HttpServer {
