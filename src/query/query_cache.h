@@ -41,25 +41,26 @@ struct Reply {
   std::string_view arrow() const;  // Arrow IPC stream; valid as long as this Reply
 
   Outcome outcome = Outcome::kMiss;
-  bool stored = false;        // it is in the cache now
-  std::string not_stored;     // why not: "too-large", "not-repeatable", "changed-meanwhile", "no-space"; else empty
-  std::string key;            // of the entry in the cache; its hash part serves as ETag
+  bool stored = false;     // it is in the cache now
+  std::string not_stored;  // why not: "too-large", "not-repeatable" (random(), now()), "changed-meanwhile" (the data),
+                           // "no-space", "read-only" or "store-error"; else empty
+  std::string key;         // of the entry in the cache; its hash part serves as ETag. Empty when not repeatable
   std::uint64_t rows = 0;
   std::int64_t created_ms = 0;  // when the source answered, since 1970-01-01 UTC
   std::int64_t age_ms = 0;
-  double cost_ms = 0;         // what the source took
-  std::string version;        // of the data
+  double cost_ms = 0;   // what the source took
+  std::string version;  // of the data
 
   // Where the bytes live: pinned in the cache, or owned (and perhaps shared with other callers of one flight).
   std::variant<std::shared_ptr<const std::string>, Pin> bytes;
-  std::size_t offset = 0;     // of the Arrow stream in those bytes
+  std::size_t offset = 0;  // of the Arrow stream in those bytes
 };
 
 // What an entry says of itself, read from its head. For lists of entries; parses hostile bytes.
 struct EntryMeta {
   std::string sql;
   std::string params_json;
-  std::string source;         // as asked; may be empty
+  std::string source;  // as asked; may be empty
   std::vector<std::string> reads;
   std::string version;
   std::uint64_t rows = 0;
@@ -72,11 +73,12 @@ std::optional<EntryMeta> describe(std::string_view key, std::string_view value);
 // Numbers of this process since it started.
 struct QueryStats {
   std::uint64_t hits = 0;
-  std::uint64_t misses = 0;
+  std::uint64_t misses = 0;  // the source answered
   std::uint64_t shared = 0;
-  std::uint64_t errors = 0;
-  std::uint64_t running = 0;   // flights now
-  double saved_ms = 0;         // sum of the costs that hits did not pay
+  std::uint64_t errors = 0;   // calls of fetch() that failed
+  std::uint64_t running = 0;  // questions at the source now
+  std::uint64_t waiting = 0;  // callers who wait for the answer that another asked for, now
+  double saved_ms = 0;        // sum of the costs that hits did not pay
 };
 
 class QueryCache {
@@ -95,7 +97,9 @@ class QueryCache {
   Result<std::optional<Reply>> lookup(const Ask& ask);
 
   // The answer, from the cache or the source. Identical concurrent calls ask the source once; when the one that asks is
-  // cancelled while others wait, one of them asks again.
+  // cancelled while others wait, one of them asks again. An error is shared with those who wait but not kept. Limits
+  // bound what the source does: a hit is served whatever its size. kCancelled, kTimeout: this caller's own; else as the
+  // source says. An answer that cannot be stored is given all the same, see Reply::not_stored.
   Result<Reply> fetch(const Ask& ask, const sources::Limits& limits, const Cancel& cancel);
 
   QueryStats stats() const;

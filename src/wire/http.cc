@@ -171,6 +171,7 @@ std::string server_timing(std::initializer_list<Timing> timings) {
 }
 
 std::string etag(std::string_view entry_key, Format format) {
+  if (entry_key.empty()) return {};
   const std::size_t colon = entry_key.find(':');
   std::string tag = "\"";
   tag += entry_key.substr(colon == std::string_view::npos ? 0 : colon + 1, 32);

@@ -71,6 +71,7 @@ TEST(Etag, IsHalfTheHashAndTheFormat) {
   const std::string key = "query:" + std::string(32, 'a') + std::string(32, 'b');
   EXPECT_EQ(etag(key, Format::kArrow), '"' + std::string(32, 'a') + '"');
   EXPECT_EQ(etag(key, Format::kJson), '"' + std::string(32, 'a') + "-json\"");
+  EXPECT_EQ(etag("", Format::kArrow), "");
 }
 
 TEST(Etag, MatchesInListsAndWeakly) {
