@@ -158,7 +158,8 @@ export class LarderHistogram extends LarderPanel {
   }
 
   private fit(width: number) {
-    if (width > 0 && this.plot.setAttribute('width', Math.round(width))) void this.plot.update();
+    // Out of sight, or squeezed for a moment while the page is laid out: nothing to draw for.
+    if (width > 2 * (MARGIN.left + MARGIN.right) && this.plot.setAttribute('width', Math.round(width))) void this.plot.update();
   }
 
   protected override aside() {

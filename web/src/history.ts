@@ -37,7 +37,7 @@ export class LarderHistory extends LitElement {
   }
 
   private draw() {
-    if (!this.width) return;
+    if (this.width < 120) return;
     const steps = steps_of(this.points);
     const end = this.points.at(-1)?.t ?? Date.now();
     const start = Math.min(this.points[0]?.t ?? end, end - 5 * 60_000);
@@ -45,12 +45,12 @@ export class LarderHistory extends LitElement {
     this.chart.replaceChildren(Plot.plot({
       width: this.width, height: 190, marginLeft: 46, marginRight: 20, marginTop: 12, marginBottom: 28,
       ariaLabel: 'Hit rate over time',
-      x: {type: 'time', domain: [start, end], label: null, ticks: Math.max(2, Math.floor(this.width / 120)), tickSize: 4},
+      x: {type: 'time', domain: [start, end], label: null, ticks: Math.max(2, Math.floor(this.width / 120)), tickSize: 4, tickFormat: clock},
       y: {domain: [0, 1], label: null, grid: true, ticks: 4, tickFormat: (rate: number) => `${Math.round(rate * 100)} %`, tickSize: 0},
       marks: [
         // How much was asked, as a faint floor of bars beneath the rate: a rate of three questions is not one of three thousand.
         Plot.ruleX(steps, {x: 'at', y1: 0, y2: (step: Step) => 0.25 * step.asked / most, stroke: 'currentColor', strokeOpacity: 0.25, strokeWidth: 2}),
-        Plot.lineY(steps, {x: 'at', y: 'rate', stroke: 'var(--accent)', strokeWidth: 2, curve: 'monotone-x'}),
+        Plot.lineY(steps, {x: 'at', y: 'rate', stroke: 'var(--accent)', strokeWidth: 2, strokeLinejoin: 'round'}),
         Plot.dot(steps, {x: 'at', y: 'rate', r: 2.5, fill: 'var(--accent)',
                          title: ({at, asked, rate}: Step) => `${at.toLocaleTimeString()}: ${share(rate)} of ${count(asked)}`}),
       ],
@@ -68,6 +68,8 @@ export class LarderHistory extends LitElement {
         : 'No queries yet: open the Flights page, or ask over HTTP.'}</p>`;
   }
 }
+
+const clock = (at: Date) => at.toLocaleTimeString('en-GB', {hour: '2-digit', minute: '2-digit'});
 
 function steps_of(points: readonly Point[]): Step[] {
   const steps: Step[] = [];
