@@ -54,9 +54,9 @@ export class LarderEntries extends LitElement {
     const at = [...this.querySelectorAll('button[data-evict]')].findIndex((button) => button === document.activeElement);
     try {
       const gone = await api.evict(entry && key_bytes(entry));
+      await this.load();
       this.said = gone === 1 ? 'One entry evicted.' : `${count(gone)} entries evicted.`;
       this.problem = null;
-      await this.load();
       this.dispatchEvent(new CustomEvent('larder-evicted', {bubbles: true}));
     } catch (error) {
       this.problem = error instanceof LarderError ? error : new LarderError('page', (error as Error).message);
