@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -67,7 +68,7 @@ int quality(std::string_view parameters) {
     double q = 0;
     const auto [end, problem] = std::from_chars(value.data(), value.data() + value.size(), q, std::chars_format::fixed);
     if (problem != std::errc{} || end != value.data() + value.size() || !(q >= 0 && q <= 1)) return 0;
-    return static_cast<int>(q * 1000 + 0.5);
+    return static_cast<int>(std::lround(q * 1000));
   }
   return 1000;
 }
