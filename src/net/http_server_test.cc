@@ -179,8 +179,9 @@ TEST_F(HttpServerTest, RefusesWhatIsNoHttpAndClosesThatConnectionAlone) {
   start();
   RawClient good = client();
   EXPECT_EQ(good.ask(get("/echo")).status, 200);
+  using namespace std::string_literals;  // the first has zero bytes in it
   for (const std::string& bad : {
-           std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03garbage\r\n\r\n"),
+           "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03garbage\r\n\r\n"s,
            std::string("GET\r\n\r\n"),
            std::string("GET /echo HTTP/2.0\r\n\r\n"),
            std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
