@@ -119,7 +119,8 @@ Result<std::vector<std::pair<std::string, Place>>> entries(const Place& place) {
 template <typename Target>
 Status read_keys(const Place& place, std::span<const Key<Target>> keys, Target& target) {
   for (const auto& [name, value] : TRY(entries(place))) {
-    const auto row = std::find_if(keys.begin(), keys.end(), [&](const Key<Target>& key) { return key.name == name; });
+    const auto row =
+        std::find_if(keys.begin(), keys.end(), [&name = name](const Key<Target>& key) { return key.name == name; });
     if (row == keys.end()) {
       std::string known;
       for (std::string_view key : names(keys)) known.append(known.empty() ? "" : ", ").append(key);
