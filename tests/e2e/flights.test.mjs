@@ -110,7 +110,7 @@ describe('flights', () => {
       assert.deepEqual(interval(page, 'distance'), [500, 1500]);
       assert.deepEqual(await figures(page), await figures_by_duck(duck, where(page)));
 
-      const top = await duck.rows('SELECT origin, count(*) AS n FROM flights WHERE distance >= 500 AND distance < 1500 AND hour(date) >= 6 AND hour(date) < 12 GROUP BY 1 ORDER BY n DESC, origin LIMIT 12');
+      const top = await duck.rows('SELECT origin, count(*) AS n FROM flights WHERE distance >= 500 AND distance < 1500 AND hour(date) >= 6 AND hour(date) < 12 GROUP BY 1 ORDER BY n DESC, origin LIMIT 15');
       assert.deepEqual(await page.locator('[data-origin]').evaluateAll((bars) => bars.map((bar) => bar.innerText.split(/\s+/).filter(Boolean))),
                        top.map(({origin, n}) => [origin, count(n)]));
 

@@ -31,6 +31,12 @@ export class LarderCoordinator extends Coordinator {
     }
   }
 
+  /** Nobody will use `selection` any more. */
+  forget(selection: Selection): void {
+    this.filterGroups.get(selection)?.disconnect();
+    this.filterGroups.delete(selection);
+  }
+
   override updateClient(client: MosaicClient, query: QueryType, priority?: number): Promise<unknown> {
     client.queryPending();
     const max_age = this.wants_fresh.delete(client) ? 0 : undefined;

@@ -1,6 +1,7 @@
 // What the cache holds, entry by entry: sort, search, look at the query, evict one or all.
 import {LitElement, html, nothing} from 'lit';
 import {customElement, query, state} from 'lit/decorators.js';
+import {repeat} from 'lit/directives/repeat.js';
 import * as api from './api.js';
 import type {Entry} from './api.js';
 import {LarderError} from './connector.js';
@@ -112,7 +113,7 @@ export class LarderEntries extends LitElement {
                 <button data-sort=${name} @click=${() => this.sort(name)}>${title}<span class="arrow" aria-hidden="true">${
                   this.by !== name ? '' : this.down ? '↓' : '↑'}</span></button></th>`)}
               <th scope="col"><span class="unseen">Evict</span></th></tr></thead>
-            <tbody>${found.slice(0, this.shown).map((entry) => this.row(entry))}</tbody>
+            <tbody>${repeat(found.slice(0, this.shown), ({sequence}) => sequence, (entry) => this.row(entry))}</tbody>
           </table>
           ${entries && found.length === 0 ? html`<p class="empty">${entries.length ? 'Nothing matches this search.' : 'The cache is empty. The first question fills it.'}</p>` : nothing}
         </div>

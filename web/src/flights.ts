@@ -2,6 +2,7 @@
 import {LitElement, html, nothing} from 'lit';
 import {customElement, state} from 'lit/decorators.js';
 import type {Answer} from './connector.js';
+import {coordinator} from './coordinator.js';
 import {DIMENSIONS, Filters, interval_label} from './filters.js';
 import {duration} from './format.js';
 import type {LarderPanel} from './panel.js';
@@ -34,6 +35,7 @@ export class LarderFlights extends LitElement {
     super.disconnectedCallback();
     this.filters.removeEventListener('change', this.write_address);
     window.removeEventListener('popstate', this.read_address);
+    coordinator.forget(this.filters.selection);
   }
 
   private readonly read_address = () => {

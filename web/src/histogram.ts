@@ -16,8 +16,8 @@ import {compact, count} from './format.js';
 import {LarderPanel} from './panel.js';
 import type {PlainTable, Rows, Watcher} from './panel.js';
 
-const MARGIN = {left: 46, right: 20, top: 12, bottom: 28};
-const HEIGHT = 190;
+const MARGIN = {left: 46, right: 20, top: 22, bottom: 28};
+const HEIGHT = 198;
 
 /** The bars. Asks for counts by bin number; knows every edge before the first answer. */
 class BinnedMark extends Mark implements Asker {
@@ -162,15 +162,11 @@ export class LarderHistogram extends LarderPanel {
     if (width > 2 * (MARGIN.left + MARGIN.right) && this.plot.setAttribute('width', Math.round(width))) void this.plot.update();
   }
 
-  protected override aside() {
-    const interval = this.filters.interval(this.dimension.name);
-    return interval ? html`<span class="picked">${interval_label(this.dimension, interval)}</span>` : nothing;
-  }
-
   protected override view() {
     const {dimension, filters} = this;
     const {from, to, step} = dimension;
-    const [low, high] = filters.interval(dimension.name) ?? [from, to];
+    const interval = filters.interval(dimension.name);
+    const [low, high] = interval ?? [from, to];
     const slider = (end: 'from' | 'to', value: number) => html`
       <input type="range" min=${from} max=${to} step=${step} .value=${String(value)} aria-label="${dimension.title} ${end}"
              aria-valuetext="${edge_label(dimension, value)} ${dimension.unit === 'h' ? '' : dimension.unit}"
@@ -178,6 +174,7 @@ export class LarderHistogram extends LarderPanel {
              @change=${(event: Event) => this.slide(end, event.target as HTMLInputElement, true)}>`;
     return html`
       <div class="chart" role="img" aria-label="${dimension.title}: flights in each interval. The sliders below filter; the table button shows the numbers."></div>
+      ${interval ? html`<p class="picked">${interval_label(dimension, interval)}</p>` : nothing}
       <div class="sliders" role="group" aria-label="${dimension.title} filter" style="--low:${(low - from) / (to - from)};--high:${(high - from) / (to - from)}">
         ${slider('from', low)}${slider('to', high)}
       </div>`;

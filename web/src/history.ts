@@ -43,7 +43,7 @@ export class LarderHistory extends LitElement {
     const start = Math.min(this.points[0]?.t ?? end, end - 5 * 60_000);
     const most = Math.max(1, ...steps.map(({asked}) => asked));
     this.chart.replaceChildren(Plot.plot({
-      width: this.width, height: 190, marginLeft: 46, marginRight: 20, marginTop: 12, marginBottom: 28,
+      width: this.width, height: 198, marginLeft: 46, marginRight: 20, marginTop: 12, marginBottom: 28,
       ariaLabel: 'Hit rate over time',
       x: {type: 'time', domain: [start, end], label: null, ticks: Math.max(2, Math.floor(this.width / 120)), tickSize: 4, tickFormat: clock},
       y: {domain: [0, 1], label: null, grid: true, ticks: 4, tickFormat: (rate: number) => `${Math.round(rate * 100)} %`, tickSize: 0},

@@ -1,5 +1,5 @@
 // The busiest origins as bars that are buttons: each one adds its airport to the filter or takes it out.
-import {html, nothing} from 'lit';
+import {html} from 'lit';
 import {customElement, property, state} from 'lit/decorators.js';
 import {Query, asc, count as count_all, desc} from '@uwdata/mosaic-sql';
 import {coordinator} from './coordinator.js';
@@ -8,7 +8,7 @@ import {count} from './format.js';
 import {LarderPanel, PanelClient} from './panel.js';
 import type {PlainTable} from './panel.js';
 
-const SHOWN = 12;
+const SHOWN = 15;
 
 @customElement('larder-origins')
 export class LarderOrigins extends LarderPanel {
@@ -37,11 +37,6 @@ export class LarderOrigins extends LarderPanel {
 
   protected clients() {
     return this.client ? [this.client] : [];
-  }
-
-  protected override aside() {
-    const {origins} = this.filters;
-    return origins.length ? html`<span class="picked">${origins.join(', ')}</span>` : nothing;
   }
 
   protected override view() {

@@ -79,11 +79,6 @@ export abstract class LarderPanel extends LitElement implements Watcher {
   protected table(): PlainTable | null {
     return null;
   }
-  /** Beside the heading, e.g. the filter that is set here. */
-  protected aside(): TemplateResult | typeof nothing {
-    return nothing;
-  }
-
   /** The page's own style sheet reaches into panels: one look, one place. */
   protected override createRenderRoot() {
     return this;
@@ -126,7 +121,6 @@ export abstract class LarderPanel extends LitElement implements Watcher {
       <section class="panel" aria-labelledby=${id} aria-busy=${this.waiting ? 'true' : 'false'}>
         <header>
           <h2 id=${id}>${this.heading}</h2>
-          ${this.aside()}
           <span class="tools">
             <larder-badge .answer=${this.answer} .waiting=${this.waiting} .failed=${this.problem !== null}></larder-badge>
             ${this.table() ? html`
