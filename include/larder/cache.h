@@ -40,13 +40,13 @@ struct Options {
   // These three are kept in the directory: they count when the cache is created, and an opener of an existing cache
   // gets what is kept (see Cache::options). Zero asks for the default.
   std::uint64_t size_limit_bytes = 0;  // of all files together; default 1 GiB, least 16 MiB
-  std::uint32_t shards = 0;            // writers of different shards do not wait for each other; power of two; default 8
+  std::uint32_t shards = 0;  // writers of different shards do not wait for each other; power of two; default 8
   Durability durability = Durability::kTimed;
   std::uint32_t flush_every_ms = 1000;  // for kTimed
 
   // These count for this opener alone.
-  bool create = true;     // else a missing directory is kNotFound
-  bool read_only = false;  // no file is written; writes are kDenied
+  bool create = true;            // else a missing directory is kNotFound
+  bool read_only = false;        // no file is written; writes are kDenied
   const Clock* clock = nullptr;  // default: the machine's
 };
 
@@ -56,9 +56,9 @@ struct SetOptions {
 
 // What is known of an entry beside its value.
 struct EntryInfo {
-  std::uint64_t sequence = 0;       // place in the order of writes, unique in the directory
-  std::int64_t stored_ms = 0;       // since 1970-01-01 UTC
-  std::int64_t expires_ms = 0;      // since 1970-01-01 UTC; 0: never
+  std::uint64_t sequence = 0;   // place in the order of writes, unique in the directory
+  std::int64_t stored_ms = 0;   // since 1970-01-01 UTC
+  std::int64_t expires_ms = 0;  // since 1970-01-01 UTC; 0: never
   std::uint64_t value_bytes = 0;
 };
 
@@ -87,27 +87,27 @@ class Pin {
 
 // Numbers since the cache was created, over all processes, unless said.
 struct Stats {
-  std::uint64_t entries = 0;           // now, expired ones that were not yet removed included
-  std::uint64_t value_bytes = 0;       // now: keys, values and record headers of live entries
-  std::uint64_t disk_bytes = 0;        // now: space taken by all files
+  std::uint64_t entries = 0;      // now, expired ones that were not yet removed included
+  std::uint64_t value_bytes = 0;  // now: keys, values and record headers of live entries
+  std::uint64_t disk_bytes = 0;   // now: space taken by all files
   std::uint64_t size_limit_bytes = 0;
   std::uint64_t hits = 0;
   std::uint64_t misses = 0;
   std::uint64_t sets = 0;
   std::uint64_t deletes = 0;
-  std::uint64_t evictions = 0;         // entries that went to make room
-  std::uint64_t expirations = 0;       // entries whose time had come
-  std::uint64_t repairs = 0;           // times that a dead process's unfinished write was put right
+  std::uint64_t evictions = 0;    // entries that went to make room
+  std::uint64_t expirations = 0;  // entries whose time had come
+  std::uint64_t repairs = 0;      // times that a dead process's unfinished write was put right
   std::uint32_t shards = 0;
-  std::uint32_t processes = 0;         // that have it open now
+  std::uint32_t processes = 0;  // that have it open now
 };
 
 // What check() found. A healthy cache has no findings.
 struct CheckReport {
-  std::uint64_t entries = 0;                // that were read whole and are right
+  std::uint64_t entries = 0;  // that were read whole and are right
   std::uint64_t bytes = 0;
-  std::vector<std::string> findings;        // each names the file and the place; at most 1000, then a count
-  std::uint64_t repaired = 0;               // findings that were put right
+  std::vector<std::string> findings;  // each names the file and the place; at most 1000, then a count
+  std::uint64_t repaired = 0;         // findings that were put right
 };
 
 // One step of an iteration.
@@ -137,8 +137,8 @@ class Cache {
   // Metadata without touching statistics or eviction.
   std::optional<EntryInfo> info(std::string_view key) const;
 
-  // --- Writes: one shard's lock for under a microsecond. kNoSpace: the disk is full; nothing changed. kTooLarge: key or
-  // value over the limit. kInvalid: empty key, negative ttl. kDenied: opened read-only. ---
+  // --- Writes: one shard's lock for under a microsecond. kNoSpace: the disk is full; nothing changed. kTooLarge: key
+  // or value over the limit. kInvalid: empty key, negative ttl. kDenied: opened read-only. ---
 
   Status set(std::string_view key, std::string_view value, const SetOptions& options = {});
   // Sets only when absent (or expired); false: it was there, nothing changed.
@@ -174,6 +174,7 @@ class Cache {
   std::uint64_t value_bytes_max() const;
 
  private:
+  friend struct CacheAccess;  // the engine's tests
   class Impl;
   explicit Cache(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

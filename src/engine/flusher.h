@@ -1,0 +1,60 @@
+// Brings the log to the disk: when asked, before each write is acknowledged, or some time after.
+//
+// A write must reach the disk within flush_every_ms even when nobody writes after it, so somebody must wait for the
+// time to come. That is one thread for each Cache that has written, started by its first write and asleep while
+// nothing is dirty; a process that only reads has none. A timer signal lost (libraries do not own signals), io_uring
+// lost (often forbidden in containers), and flushing in the next writer lost (there may be none).
+#pragma once
+
+#include <larder/cache.h>
+
+#include <memory>
+#include <thread>
+
+#include "base/mutex.h"
+#include "engine/files.h"
+
+namespace larder::engine {
+
+class Flusher {
+ public:
+  Flusher(std::shared_ptr<Files> files, Durability durability, std::uint32_t every_ms);
+  // Flushes what this Cache has written, unless durability is none.
+  ~Flusher();
+
+  // After each write: returns when the write is as durable as was promised.
+  Status wrote() {
+    if (durability_ == Durability::kTimed) {
+      if (__builtin_expect(!dirty_.load(std::memory_order_relaxed), 0)) soon(false);
+      return {};
+    }
+    return durability_ == Durability::kEach ? together() : Status{};
+  }
+  // A segment was freed: it can be written again after the next flush.
+  void hurry() {
+    if (durability_ != Durability::kNone) soon(true);
+  }
+  Status flush();
+
+ private:
+  void soon(bool at_once) LARDER_EXCLUDES(mutex_);
+  Status together() LARDER_EXCLUDES(mutex_);
+  void run() LARDER_EXCLUDES(mutex_);
+
+  const std::shared_ptr<Files> files_;
+  const Durability durability_;
+  const std::uint32_t every_ms_;
+  std::atomic<bool> dirty_{false};
+
+  Mutex mutex_;
+  Condition changed_;
+  bool stop_ LARDER_GUARDED_BY(mutex_) = false;
+  bool hurry_ LARDER_GUARDED_BY(mutex_) = false;
+  // Group commit: writers that wait while a flush runs are served by the next one together.
+  std::uint64_t asked_ LARDER_GUARDED_BY(mutex_) = 0;
+  std::uint64_t served_ LARDER_GUARDED_BY(mutex_) = 0;
+  bool flushing_ LARDER_GUARDED_BY(mutex_) = false;
+  std::thread thread_ LARDER_GUARDED_BY(mutex_);
+};
+
+}  // namespace larder::engine

@@ -1,0 +1,267 @@
+// The bytes of a cache: `ctl`, `idx` and `log`, as docs/format/store.md draws them. Nothing here acts.
+//
+// All words that several processes touch are atomics with one owner rule each: "lock" means written only under the
+// shard's lock, "open" only while the directory is locked for opening. Everything read from here is input: it is tested
+// against Geometry before it is used, since a failing disk or another program can make it anything.
+#pragma once
+
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace larder::engine {
+
+inline constexpr std::uint32_t kFormatVersion = 1;  // any change below is a new version
+inline constexpr char kMagic[8] = {'L', 'A', 'R', 'D', 'E', 'R', '\r', '\n'};
+inline constexpr std::uint32_t kByteOrder = 0x01020304;
+
+inline constexpr std::uint32_t kProcessesMax = 128;  // Cache objects that may have a directory open at once
+inline constexpr std::uint32_t kStripes = 4;  // counters and pins of a process, by thread, so that threads rarely meet
+inline constexpr std::uint32_t kShardsMax = 64;
+inline constexpr std::uint64_t kPage = 4096;
+inline constexpr std::uint64_t kMiB = 1 << 20;
+
+using Word = std::atomic<std::uint64_t>;
+using Half = std::atomic<std::uint32_t>;
+static_assert(Word::is_always_lock_free && sizeof(Word) == 8);
+static_assert(Half::is_always_lock_free && sizeof(Half) == 4);
+
+// --- ctl -------------------------------------------------------------------------------------------------------------
+
+// Page 0. Written once, when the cache is created; the checksum covers all of it.
+struct Superblock {
+  char magic[8];
+  std::uint32_t format_version;
+  std::uint32_t layout_signature;  // of the sizes of these structs: two builds that differ do not meet
+  std::uint32_t byte_order;
+  std::uint32_t checksum;  // low half of xxh3 over this struct with this field zero
+  std::uint64_t size_limit_bytes;
+  std::uint32_t shards;
+  std::uint32_t segment_shift;  // log2 of a segment's bytes
+  std::uint32_t durability;
+  std::uint32_t flush_every_ms;
+  std::uint32_t policy;       // 0: S3-FIFO on segments; others are to come
+  std::uint32_t features;     // bits that an opener must know; none yet
+  std::uint64_t entry_limit;  // 0: none; a limit is to come
+  std::uint64_t hash_seed;    // secret of this directory, so that nobody can choose keys that collide
+  std::int64_t created_ms;
+  std::uint64_t reserved[4];  // zero
+};
+static_assert(sizeof(Superblock) == 112 && std::is_standard_layout_v<Superblock>);
+
+// Page 1.
+struct Globals {
+  alignas(64) Word sequence;          // the next one; every write takes one, in all shards
+  alignas(64) Word flushes_started;   // counted before the log is synced ...
+  Word flushes_done;                  // ... and after: the highest started one that is on the disk
+  alignas(64) char boot_id[40];       // open: the boot in which the index was last known to be right
+  Half clean;                         // 1: closed by the last process, everything on the disk
+  Half index_ready;                   // open: 0 while the index is being rebuilt
+  alignas(64) Word settings_version;  // of page 0; for settings changed while open, to come
+  Word feed_sequence;                 // of the change feed, to come
+};
+static_assert(sizeof(Globals) == 256);
+
+// What a change will do, noted before it is done, so that whoever comes after a death can finish it. All values are
+// final ones, so doing it twice does no harm.
+struct Redo {
+  Half valid;        // 1: the change has happened, even if not all of it is in place yet
+  Half append;       // segment that took a record, or kNone
+  Half append_used;  // its end after
+  Half append_live;
+  Half append_tombs;
+  Half drop;  // segment that held the entry's record before, or kNone
+  Half drop_live;
+  Half reserved;
+  Word slot;  // which word of the shard's index, counted from its start, or kNoSlot
+  Word slot_value;
+  Word entries;
+  Word expires_max;  // of `append`
+};
+static_assert(sizeof(Redo) == 64);
+inline constexpr std::uint32_t kNone = 0xffffffff;
+inline constexpr std::uint64_t kNoSlot = ~std::uint64_t{0};
+
+enum Queue : std::uint32_t { kSmall = 0, kMain = 1, kQueues = 2 };  // S3-FIFO's two; pinned space is to come
+
+struct ShardState {
+  // Contended: the lock alone on its line.
+  alignas(64) Half lock;
+  // Read by every reader, written by a split.
+  alignas(64) Word shape;  // level << 56 | buckets that are split; see index.h
+  // lock: written by every write.
+  alignas(64) Redo redo;
+  alignas(64) Word entries;
+  Half active[kQueues];  // segment that writes go to, or kNone
+  Half victim;           // segment being freed, or kNone
+  Half victim_offset;    // its records before this are dealt with
+  Half victim_kept;      // bytes that were copied on
+  Half victim_rule;      // 0: move what deserves it, evict the rest; 1: move everything that lives
+  Half spare;            // segments that can be had without evicting; a hint
+  Half split;            // bucket being made + 1, or 0
+  Half clearing;         // 1: a clear has begun and is not done
+  Half ghost_age;        // small segments evicted
+  Half ghost_ready;      // 1: the ghosts have disk space
+  Half overflow_used;    // overflow buckets taken so far ...
+  Half overflow_free;    // ... and the first of those given back, + 1; linked through their meta words
+  Half primary_pages;    // pages of the index that have disk space
+  Half overflow_pages;
+  Half reserved;
+  Word clear_sequence;  // records before this are dead
+  alignas(64) Word sets;
+  Word deletes;
+  Word evictions;
+  Word expirations;
+  Word repairs;
+  alignas(64) Word room[8];  // zero
+};
+static_assert(sizeof(ShardState) == 448);
+inline constexpr std::uint64_t kShardPitch = 1024;
+
+// Taken with an open-file-description lock on the byte kLivenessBase + slot of `ctl`, which dies with its process.
+struct ProcessSlot {
+  Half incarnation;  // raised by each who takes it, so that a lock word names one life of one process
+  Half pid;          // for people; may be of another pid namespace
+  Word opened_ms;
+  Word reserved[6];
+};
+static_assert(sizeof(ProcessSlot) == 64);
+inline constexpr std::uint64_t kLivenessBase = std::uint64_t{1} << 40;
+
+// One line for each process and stripe; never given back, so that sums only grow.
+struct Counters {
+  Word hits;
+  Word misses;
+  Word reserved[6];
+};
+static_assert(sizeof(Counters) == 64);
+
+enum SegmentUse : std::uint32_t {
+  kEmpty = 0,     // no disk space
+  kFree = 1,      // disk space, nothing in it that counts
+  kOpen = 2,      // writes go here
+  kClosed = 3,    // full
+  kDraining = 4,  // out of the index; waits for the last pin
+};
+
+struct SegmentState {
+  Half use;
+  Half queue;
+  Half used;         // bytes, the header included; what is before it is whole
+  Half live;         // bytes of records that the index points at, and of tombstones
+  Half tombs;        // bytes of tombstones
+  Half allocated;    // bytes that have disk space
+  Word opened;       // sequence when it was opened: nothing in it was written before; kept while its end is not on disk
+  Word freed;        // flushes_started when it was freed
+  Word expires_max;  // latest expiry in it, kNever when something has none
+  Word reserved[2];
+};
+static_assert(sizeof(SegmentState) == 64);
+inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
+
+// --- idx -------------------------------------------------------------------------------------------------------------
+
+// A cache line. A slot word is tag (25 bits) << 39 | frequency (2) << 37 | offset in the log in units of 8 bytes (37).
+struct Bucket {
+  static constexpr int kSlots = 7;
+  Word meta;  // overflow bucket + 1 (32 bits), or 0
+  Word slots[kSlots];
+};
+static_assert(sizeof(Bucket) == 64);
+
+// --- log -------------------------------------------------------------------------------------------------------------
+
+inline constexpr std::uint32_t kSegmentMagic = 0x4745534c;  // "LSEG"
+
+struct SegmentHeader {  // as eight words, so that it is read and written like a record
+  std::uint32_t magic;
+  std::uint32_t checksum;  // low half of xxh3, seeded, over this struct with this field zero
+  std::uint32_t segment;
+  std::uint32_t queue;
+  std::uint64_t generation;
+  std::uint64_t opened;
+  std::int64_t opened_ms;
+  std::uint64_t reserved[3];
+};
+static_assert(sizeof(SegmentHeader) == 64);
+
+// --- Where everything lies -------------------------------------------------------------------------------------------
+
+// Follows from the three numbers that are kept in the superblock, and from nothing else.
+struct Geometry {
+  std::uint64_t size_limit = 0;
+  std::uint32_t shards = 0;
+  std::uint32_t segment_shift = 0;
+
+  static constexpr std::uint32_t default_shards(std::uint64_t size_limit) {
+    std::uint64_t wanted = std::bit_floor(size_limit / (256 * kMiB) + (size_limit < 256 * kMiB ? 1 : 0));
+    return static_cast<std::uint32_t>(wanted > 16 ? 16 : wanted);
+  }
+  // About 32 segments a shard: with S3-FIFO on segments more make no difference (docs/design/engine.md).
+  static constexpr std::uint32_t default_segment_shift(std::uint64_t size_limit, std::uint32_t shards) {
+    std::uint64_t bytes = size_limit / shards / 32;
+    if (bytes < 128 * 1024) bytes = 128 * 1024;
+    if (bytes > 16 * kMiB) bytes = 16 * kMiB;
+    return static_cast<std::uint32_t>(std::bit_width(bytes) - 1);
+  }
+  static constexpr std::uint64_t kSizeLeast = 16 * kMiB;
+  static constexpr std::uint64_t kSizeMost = std::uint64_t{1} << 39;  // what 37 bits of 8 bytes reach, with room
+  static constexpr std::uint64_t kShardLeast = 4 * kMiB;
+  static constexpr std::uint64_t kShardMost = std::uint64_t{1} << 37;
+
+  constexpr bool valid() const {
+    return size_limit >= kSizeLeast && size_limit <= kSizeMost && std::has_single_bit(shards) && shards <= kShardsMax &&
+           shard_bytes() >= kShardLeast && shard_bytes() <= kShardMost && segment_shift >= 17 && segment_shift <= 24 &&
+           shard_bytes() >> segment_shift >= 8;
+  }
+
+  static constexpr std::uint64_t pages(std::uint64_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
+
+  constexpr std::uint64_t shard_bytes() const { return size_limit / shards; }
+  constexpr std::uint32_t segment_bytes() const { return std::uint32_t{1} << segment_shift; }
+  // Two more than fit: records that are being moved on may need one while the limit is reached.
+  constexpr std::uint32_t segments_per_shard() const {
+    return static_cast<std::uint32_t>(shard_bytes() >> segment_shift) + 2;
+  }
+  constexpr std::uint32_t segments() const { return segments_per_shard() * shards; }
+
+  // ctl
+  constexpr std::uint64_t globals_at() const { return kPage; }
+  constexpr std::uint64_t shards_at() const { return 2 * kPage; }
+  constexpr std::uint64_t processes_at() const { return shards_at() + kShardPitch * shards; }
+  constexpr std::uint64_t counters_at() const { return processes_at() + sizeof(ProcessSlot) * kProcessesMax; }
+  constexpr std::uint64_t generations_at() const { return counters_at() + sizeof(Counters) * kProcessesMax * kStripes; }
+  constexpr std::uint64_t segments_at() const { return generations_at() + (8ull * segments() + 63) / 64 * 64; }
+  constexpr std::uint64_t pins_at() const { return segments_at() + sizeof(SegmentState) * segments(); }
+  constexpr std::uint64_t pins_pitch() const { return (4ull * segments() + 63) / 64 * 64; }
+  constexpr std::uint64_t ctl_bytes() const { return pages(pins_at() + pins_pitch() * kProcessesMax * kStripes); }
+
+  // idx: for each shard its ghosts, its overflow buckets, its buckets. The file has holes; pages get disk space as they
+  // come into use.
+  constexpr std::uint64_t ghosts() const { return std::bit_floor(shard_bytes() / 512); }
+  constexpr std::uint64_t ghost_bytes() const { return pages(ghosts() * 4); }
+  constexpr std::uint64_t overflow_max() const { return pages(shard_bytes() / 8) / sizeof(Bucket); }
+  constexpr std::uint64_t buckets_max() const { return pages(shard_bytes() / 2) / sizeof(Bucket); }
+  constexpr std::uint64_t overflow_at() const { return ghost_bytes(); }  // in the shard's part
+  constexpr std::uint64_t buckets_at() const { return overflow_at() + overflow_max() * sizeof(Bucket); }
+  constexpr std::uint64_t index_pitch() const { return buckets_at() + buckets_max() * sizeof(Bucket); }
+  constexpr std::uint64_t idx_bytes() const { return index_pitch() * shards; }
+
+  // log
+  constexpr std::uint64_t log_bytes() const { return std::uint64_t{segments()} << segment_shift; }
+};
+
+// Two builds whose structs differ refuse each other's directories even when somebody forgot the version.
+constexpr std::uint32_t layout_signature() {
+  std::uint32_t sum = kFormatVersion;
+  for (std::uint32_t size :
+       {std::uint32_t{sizeof(Superblock)}, std::uint32_t{sizeof(Globals)}, std::uint32_t{sizeof(ShardState)},
+        std::uint32_t{sizeof(ProcessSlot)}, std::uint32_t{sizeof(Counters)}, std::uint32_t{sizeof(SegmentState)},
+        std::uint32_t{sizeof(Bucket)}, std::uint32_t{sizeof(SegmentHeader)}, kProcessesMax, kStripes})
+    sum = sum * 16777619u + size;
+  return sum;
+}
+
+}  // namespace larder::engine

@@ -1,0 +1,58 @@
+// One Cache object's place among the processes that have the directory open.
+//
+// Alive means: somebody holds an open-file-description lock on the slot's byte of `ctl`. The kernel drops it when the
+// process dies, however it dies and in whatever pid namespace it lived; pids and robust mutexes cannot promise that
+// (docs/design/engine.md). A forked child would hold its parent's lock along, so it closes the descriptor at once and
+// takes a slot of its own when it first needs one.
+#pragma once
+
+#include <larder/result.h>
+
+#include <memory>
+
+#include "base/fd.h"
+#include "base/mutex.h"
+#include "engine/files.h"
+
+namespace larder::engine {
+
+// Which life of which slot. Never 0.
+struct Identity {
+  std::uint32_t slot = 0;
+  std::uint32_t incarnation = 0;
+
+  // As the lower 31 bits of a lock word: incarnation:23 slot+1:8.
+  std::uint32_t word() const { return (incarnation & 0x7fffff) << 8 | (slot + 1); }
+};
+
+class Membership {
+ public:
+  explicit Membership(std::shared_ptr<Files> files) : files_(std::move(files)) {}
+  ~Membership() { leave(); }
+
+  // Takes a free slot, cleaning what its last owner left. kUnavailable: all are taken by live ones.
+  Status join();
+  void leave();
+  bool joined() const { return fd_.get() >= 0; }
+  const Identity& self() const { return identity_; }
+
+  // Whether the process that wrote this lock word lives.
+  bool alive(std::uint32_t lock_word) const;
+  // Gives back the pins of processes that died.
+  void bury_dead() const;
+  // How many have it open.
+  std::uint32_t count() const;
+
+  // In a forked child: forget the parent's slot without giving it back.
+  void forget() { fd_.reset(); }
+
+ private:
+  bool held_by_somebody(std::uint32_t slot) const;
+  void release_pins(std::uint32_t slot) const;
+
+  std::shared_ptr<Files> files_;
+  Identity identity_;
+  Fd fd_;
+};
+
+}  // namespace larder::engine

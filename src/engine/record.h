@@ -1,0 +1,126 @@
+// One record in the log: an entry, a tombstone, or filler over damage.
+//
+//   checksum:32 value_size:32 | sequence:48 flags:16 | stored_ms:48 key_size-1:16 | [expiry] | key | pad | value | pad
+//
+// The checksum is content ^ salt: content hashes key and value, salt the header and the generation of the segment. So
+// an old record in a recycled segment cannot pass for a new one, and a record is moved to another segment without
+// reading its value again. The expiry alone is outside, in a word that carries its own check, so that touch() is one
+// store.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/hash.h"
+#include "engine/shared_bytes.h"
+
+namespace larder::engine {
+
+enum RecordFlags : std::uint16_t {
+  kKindMask = 0x3,
+  kValue = 0x0,
+  kTombstone = 0x1,   // the key is gone since this sequence
+  kFiller = 0x2,      // bytes that mean nothing
+  kHasExpiry = 0x4,   // a word with the expiry follows the header
+  kHasOlder = 0x8,    // the key had a value when this was written, which may still lie in an older segment
+  kHasCost = 0x10,    // to come: a word with the cost of computing the value
+  kHasFirst = 0x20,   // to come: a word with the sequence of the key's first value, which gives its place in the order
+  kTagsMask = 0xf00,  // to come: how many words of tags follow
+  kKnownFlags = 0xf,
+};
+
+inline constexpr std::uint32_t kRecordHeader = 24;
+inline constexpr std::uint32_t kRecordLeast = 24;
+inline constexpr std::uint32_t kKeyMost = 65536;
+inline constexpr std::uint32_t kAlignedValue = 256;  // values from this size on start on a multiple of 8
+inline constexpr std::uint64_t kMask48 = (std::uint64_t{1} << 48) - 1;
+
+inline std::uint64_t mix(std::uint64_t x) {  // the finalizer of MurmurHash3
+  x ^= x >> 33;
+  x *= 0xff51afd7ed558ccdULL;
+  x ^= x >> 33;
+  x *= 0xc4ceb9fe1a85ec53ULL;
+  return x ^ x >> 33;
+}
+
+// What the checksum covers of key and value. `key_hash` is seeded, so nobody outside can make a value that looks like
+// records.
+inline std::uint32_t content_of(std::uint64_t key_hash, std::string_view value) {
+  std::uint64_t hash = hash64(value, key_hash);
+  return static_cast<std::uint32_t>(hash ^ hash >> 32);
+}
+
+struct RecordHead {
+  std::uint32_t checksum = 0;
+  std::uint32_t value_size = 0;
+  std::uint64_t sequence = 0;
+  std::uint16_t flags = 0;
+  std::int64_t stored_ms = 0;
+  std::uint32_t key_size = 1;
+
+  std::uint32_t kind() const { return flags & kKindMask; }
+  std::uint32_t key_at() const { return kRecordHeader + ((flags & kHasExpiry) != 0 ? 8 : 0); }
+  std::uint32_t value_at() const {
+    std::uint32_t end = key_at() + (kind() == kFiller ? 0 : key_size);
+    return value_size >= kAlignedValue ? (end + 7) & ~7u : end;
+  }
+  std::uint64_t bytes() const { return (std::uint64_t{value_at()} + value_size + 7) & ~std::uint64_t{7}; }
+
+  std::uint64_t word0() const { return std::uint64_t{value_size} << 32 | checksum; }
+  std::uint64_t word1() const { return std::uint64_t{flags} << 48 | (sequence & kMask48); }
+  std::uint64_t word2() const {
+    return std::uint64_t{key_size - 1} << 48 | (static_cast<std::uint64_t>(stored_ms) & kMask48);
+  }
+  std::uint32_t salt(std::uint64_t generation) const {
+    std::uint64_t x = mix(word1() ^ generation * 0x9e3779b97f4a7c15ULL) + word2() * 0xc2b2ae3d27d4eb4fULL +
+                      value_size * 0x165667b19e3779f9ULL;
+    return static_cast<std::uint32_t>(mix(x));
+  }
+};
+
+// The expiry word: ms:48 check:16.
+inline std::uint64_t expiry_word(std::int64_t expires_ms, std::uint64_t sequence, std::uint64_t seed) {
+  std::uint64_t ms = static_cast<std::uint64_t>(expires_ms) & kMask48;
+  return ms | mix(ms ^ sequence * 0x9e3779b97f4a7c15ULL ^ seed) >> 48 << 48;
+}
+inline bool expiry_right(std::uint64_t word, std::uint64_t sequence, std::uint64_t seed) {
+  return word == expiry_word(static_cast<std::int64_t>(word & kMask48), sequence, seed);
+}
+
+// A record as it lies in a segment, its head read and its bounds tested; the bytes may still change under a reader.
+struct Record {
+  RecordHead head;
+  std::int64_t expires_ms = 0;  // 0: never
+  const char* at = nullptr;
+
+  const char* key() const { return at + head.key_at(); }
+  const char* value() const { return at + head.value_at(); }
+  bool key_is(std::string_view key_wanted) const {
+    return head.key_size == key_wanted.size() && equal(key(), key_wanted.data(), key_wanted.size());
+  }
+  bool expired(std::int64_t now_ms) const { return expires_ms != 0 && expires_ms <= now_ms; }
+
+  // The record at `at`, when it is one that ends within `room` bytes.
+  static std::optional<Record> read(const char* at, std::uint64_t room) {
+    if (room < kRecordLeast) return std::nullopt;
+    const std::uint64_t word0 = word_at(at)[0].load(std::memory_order_relaxed);
+    const std::uint64_t word1 = word_at(at)[1].load(std::memory_order_relaxed);
+    const std::uint64_t word2 = word_at(at)[2].load(std::memory_order_relaxed);
+    Record record;
+    record.at = at;
+    record.head.checksum = static_cast<std::uint32_t>(word0);
+    record.head.value_size = static_cast<std::uint32_t>(word0 >> 32);
+    record.head.sequence = word1 & kMask48;
+    record.head.flags = static_cast<std::uint16_t>(word1 >> 48);
+    record.head.stored_ms = static_cast<std::int64_t>(word2 & kMask48);
+    record.head.key_size = static_cast<std::uint32_t>(word2 >> 48) + 1;
+    if ((record.head.flags & ~kKnownFlags) != 0 || record.head.kind() == 3 || record.head.bytes() > room)
+      return std::nullopt;
+    if ((record.head.flags & kHasExpiry) != 0)
+      record.expires_ms = static_cast<std::int64_t>(word_at(at)[3].load(std::memory_order_relaxed) & kMask48);
+    return record;
+  }
+};
+
+}  // namespace larder::engine

@@ -1,0 +1,442 @@
+// Making room. Segments are freed whole: what deserves to stay is copied on, slot by slot, before the old segment goes,
+// so readers never miss an entry that is kept. The segment in work (`victim`) and how far the work has come are in
+// the shard's state, so whoever holds the lock next carries on; every writer does a small part, so nobody pauses.
+//
+// Which one: one that nothing lives in; else, while less than three quarters of the shard live, the emptiest, with
+// nothing evicted; else S3-FIFO's rules on segments. New entries go to the small queue, a tenth of the shard. Its
+// oldest segment goes when it is longer than that: what was read since moves to the main queue, the rest is evicted and
+// its hashes remembered as ghosts; a ghost that comes back goes straight to the main queue. From the main queue's
+// oldest segment, what was read stays, with one less to its frequency. At most three quarters of a segment are kept, so
+// that freeing one always gains. (SIEVE lost: it is bad when what is popular drifts. LRU lost: a write for every read.)
+//
+// A segment that was freed counts until its end is on the disk (`gone`): only then is it written again, and only then
+// may a tombstone go that covers what was in it. Else a power loss could bring back what had been deleted, or lose
+// what had been moved. With Durability::kNone nothing waits.
+#include <sys/mman.h>
+
+#include <algorithm>
+
+#include "base/try.h"
+#include "engine/shard.h"
+#include "engine/steps.h"
+
+namespace larder::engine {
+
+namespace {
+
+constexpr std::uint32_t kSpareWanted = 2;              // one to write to, one to move survivors to
+constexpr std::uint64_t kAllocateAtOnce = kMiB;        // disk space
+constexpr std::uint64_t kPopulateAtOnce = 128 * 1024;  // pages touched ahead of the writer
+constexpr std::uint64_t kPace = 4;                     // bytes of a victim dealt with for each byte written
+
+std::uint64_t up_to(std::uint64_t n, std::uint64_t unit) { return (n + unit - 1) / unit * unit; }
+void count_one(Word& counter) { counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+
+}  // namespace
+
+std::uint32_t Shard::active(Queue queue) const {
+  const std::uint32_t number = state_.active[queue].load(std::memory_order_relaxed);
+  if (!mine(number)) return kNone;
+  const SegmentState& at = segment(number);
+  const std::uint32_t used = at.used.load(std::memory_order_relaxed);
+  const bool open = at.use.load(std::memory_order_relaxed) == kOpen;
+  return open && used >= sizeof(SegmentHeader) && used <= segment_bytes_ ? number : kNone;
+}
+
+std::uint32_t Shard::allowed_segments() const {
+  const Geometry& g = files_->geometry();
+  const std::uint64_t overhead = g.ctl_bytes() / g.shards + index_.disk_bytes();
+  const std::uint64_t left = g.shard_bytes() > overhead ? g.shard_bytes() - overhead : 0;
+  // Never so few that nothing can be moved.
+  return std::clamp(static_cast<std::uint32_t>(left >> shift_), 3u, count_);
+}
+
+std::uint32_t Shard::allocated_segments() const {
+  std::uint32_t sum = 0;
+  for (std::uint32_t i = first_; i < first_ + count_; ++i)
+    sum += segment(i).use.load(std::memory_order_relaxed) != kEmpty ? 1 : 0;
+  return sum;
+}
+
+void Shard::recount_spare() {
+  std::uint32_t spare = 0;
+  for (std::uint32_t i = first_; i < first_ + count_; ++i)
+    spare += segment(i).use.load(std::memory_order_relaxed) == kFree ? 1 : 0;
+  const std::uint32_t allowed = allowed_segments();
+  const std::uint32_t allocated = allocated_segments();
+  if (allowed > allocated) spare += allowed - allocated;
+  state_.spare.store(spare, std::memory_order_relaxed);
+}
+
+bool Shard::gone(const SegmentState& at) const {
+  return unordered_ || at.opened.load(std::memory_order_relaxed) == 0 ||
+         files_->globals().flushes_done.load(std::memory_order_acquire) > at.freed.load(std::memory_order_relaxed);
+}
+
+// Whether a record written before `sequence` may lie in another segment, on the disk or in memory.
+bool Shard::older_may_exist(std::uint64_t sequence, std::uint32_t except) const {
+  for (std::uint32_t i = first_; i < first_ + count_; ++i) {
+    const SegmentState& at = segment(i);
+    const std::uint32_t use = at.use.load(std::memory_order_relaxed);
+    if (i == except || at.opened.load(std::memory_order_relaxed) > sequence) continue;
+    if (at.opened.load(std::memory_order_relaxed) != 0 && (use >= kOpen || !gone(at))) return true;
+  }
+  return false;
+}
+
+// --- Segments to write to --------------------------------------------------------------------------------------------
+
+std::uint32_t Shard::take_free(bool for_moving) {
+  std::uint32_t ready = kNone;
+  std::uint32_t empty = kNone;
+  std::uint32_t available = 0;
+  for (std::uint32_t i = first_ + count_; i-- > first_;) {
+    const SegmentState& at = segment(i);
+    const std::uint32_t use = at.use.load(std::memory_order_relaxed);
+    if (use > kFree || !gone(at)) continue;
+    (use == kFree ? ready : empty) = i;
+    available += use == kFree ? 1 : 0;
+  }
+  const std::uint32_t allowed = allowed_segments();
+  const std::uint32_t allocated = allocated_segments();
+  if (allowed > allocated && empty != kNone) available += allowed - allocated;
+  if (for_moving) return ready != kNone ? ready : empty;
+  if (available < kSpareWanted) return kNone;
+  return ready != kNone ? ready : empty;
+}
+
+void Shard::open_segment(Queue queue, std::uint32_t number) {
+  SegmentState& at = segment(number);
+  const std::uint32_t before = active(queue);
+  const std::uint64_t opened = files_->globals().sequence.load(std::memory_order_relaxed);
+  at.queue.store(queue, std::memory_order_relaxed);
+  at.used.store(sizeof(SegmentHeader), std::memory_order_relaxed);
+  at.live.store(0, std::memory_order_relaxed);
+  at.tombs.store(0, std::memory_order_relaxed);
+  at.expires_max.store(0, std::memory_order_relaxed);
+  at.opened.store(opened, std::memory_order_relaxed);
+  at.use.store(kOpen, std::memory_order_release);
+  step(Step::kSegmentTaken);
+  write_segment_header(number, queue, opened);
+  step(Step::kSegmentHeaded);
+  state_.active[queue].store(number, std::memory_order_release);
+  step(Step::kSegmentActive);
+  if (before != kNone) segment(before).use.store(kClosed, std::memory_order_release);
+  recount_spare();
+}
+
+// Disk space and touched pages for everything before `end`.
+Status Shard::make_ready(std::uint32_t number, std::uint64_t end) {
+  SegmentState& at = segment(number);
+  const std::uint64_t base = std::uint64_t{number} << shift_;
+  std::uint64_t allocated = at.allocated.load(std::memory_order_relaxed);
+  if (__builtin_expect(allocated < end, 0)) {
+    const std::uint64_t wanted = std::min<std::uint64_t>(up_to(end, kAllocateAtOnce), segment_bytes_);
+    TRY(files_->allocate_log(base + allocated, wanted - allocated));
+    at.allocated.store(static_cast<std::uint32_t>(wanted), std::memory_order_release);
+    allocated = wanted;
+  }
+  Populated& mine_so_far = populated_[number - first_];
+  const std::uint64_t generation = generations_[number].load(std::memory_order_relaxed);
+  if (__builtin_expect(mine_so_far.generation != generation, 0))
+    mine_so_far = {generation, at.used.load(std::memory_order_relaxed) / kPage * kPage};
+  if (__builtin_expect(mine_so_far.end < end, 0)) {
+    const std::uint64_t to = std::min(up_to(end + kPopulateAtOnce / 2, kPage), up_to(allocated, kPage));
+    // What the kernel does not know or cannot do now, page faults will do.
+    ::madvise(log_ + base + mine_so_far.end, to - mine_so_far.end, MADV_POPULATE_WRITE);
+    mine_so_far.end = to;
+  }
+  return {};
+}
+
+Result<Room> Shard::reserve(Queue queue, std::uint64_t bytes) {
+  if (state_.spare.load(std::memory_order_relaxed) < kSpareWanted) evict_step(kPace * bytes + 512);
+  for (std::uint32_t round = 0;; ++round) {
+    std::uint32_t to = active(queue);
+    if (to == kNone || segment(to).used.load(std::memory_order_relaxed) + bytes > segment_bytes_) {
+      to = take_free(false);
+      if (to != kNone) {
+        TRY(make_ready(to, sizeof(SegmentHeader)));
+        open_segment(queue, to);
+        continue;
+      }
+      const Progress progress = evict_step(~std::uint64_t{0});
+      if (round < 8 * count_ && (progress == Progress::kSome || progress == Progress::kDone)) continue;
+      bool pins = false;
+      for (std::uint32_t i = first_; i < first_ + count_; ++i) {
+        const std::uint32_t use = segment(i).use.load(std::memory_order_relaxed);
+        if (use == kFree && !gone(segment(i))) return Room::kFlush;
+        pins = pins || use == kDraining;
+      }
+      if (pins) return Room::kPins;
+      return Error{Code::kNoSpace, files_->path().string() + ": the cache is full and nothing can be evicted"};
+    }
+    TRY(make_ready(to, segment(to).used.load(std::memory_order_relaxed) + bytes));
+    return Room::kReady;
+  }
+}
+
+bool Shard::room_for_moving(std::uint64_t bytes) {
+  std::uint32_t to = active(kMain);
+  if (to == kNone || segment(to).used.load(std::memory_order_relaxed) + bytes > segment_bytes_) {
+    to = take_free(true);
+    if (to == kNone || !make_ready(to, sizeof(SegmentHeader)).ok()) return false;
+    open_segment(kMain, to);
+  }
+  return make_ready(to, segment(to).used.load(std::memory_order_relaxed) + bytes).ok();
+}
+
+// --- Freeing ---------------------------------------------------------------------------------------------------------
+
+bool Shard::choose_victim() {
+  const std::int64_t now_ms = now_.coarse_ms();
+  const std::uint64_t capacity = std::uint64_t{allowed_segments()} * segment_bytes_;
+  std::uint64_t live = 0;
+  std::uint64_t tombs = 0;
+  std::uint64_t small_used = 0;
+  std::uint32_t emptiest = kNone;
+  std::uint32_t over = kNone;  // all expired
+  std::uint32_t oldest = kNone;
+  std::uint32_t oldest_of[kQueues] = {kNone, kNone};
+  const auto first_opened = [&](std::uint32_t a, std::uint32_t b) {
+    return b == kNone ||
+           segment(a).opened.load(std::memory_order_relaxed) < segment(b).opened.load(std::memory_order_relaxed);
+  };
+  for (std::uint32_t i = first_; i < first_ + count_; ++i) {
+    const SegmentState& at = segment(i);
+    const std::uint32_t use = at.use.load(std::memory_order_relaxed);
+    if (use != kOpen && use != kClosed) continue;
+    const Queue queue = at.queue.load(std::memory_order_relaxed) == kSmall ? kSmall : kMain;
+    live += at.live.load(std::memory_order_relaxed);
+    tombs += at.tombs.load(std::memory_order_relaxed);
+    if (queue == kSmall) small_used += at.used.load(std::memory_order_relaxed);
+    if (use != kClosed) continue;
+    if (emptiest == kNone ||
+        at.live.load(std::memory_order_relaxed) < segment(emptiest).live.load(std::memory_order_relaxed))
+      emptiest = i;
+    const std::uint64_t expires_max = at.expires_max.load(std::memory_order_relaxed);
+    if (expires_max != 0 && expires_max <= static_cast<std::uint64_t>(now_ms)) over = i;
+    if (first_opened(i, oldest)) oldest = i;
+    if (first_opened(i, oldest_of[queue])) oldest_of[queue] = i;
+  }
+  if (emptiest == kNone) return false;
+
+  std::uint32_t victim = kNone;
+  bool move_all = false;
+  if (segment(emptiest).live.load(std::memory_order_relaxed) == 0) {
+    victim = emptiest;
+  } else if (over != kNone) {
+    victim = over;
+  } else if (live < capacity / 4 * 3) {
+    move_all = true;
+    victim = emptiest;
+    // The emptiest is nearly full only when tombstones hold it: those go when what is older than them has gone.
+    if (segment(emptiest).live.load(std::memory_order_relaxed) > segment_bytes_ / 8 * 7) victim = oldest;
+  } else if (tombs > capacity / 8) {
+    move_all = live - std::min(live, tombs) < capacity / 4 * 3;
+    victim = oldest;
+  } else {
+    const bool small = small_used > capacity / 10 || oldest_of[kMain] == kNone;
+    victim = small && oldest_of[kSmall] != kNone ? oldest_of[kSmall] : oldest_of[kMain];
+    if (victim == kNone) victim = oldest_of[kSmall];
+  }
+  state_.victim_offset.store(sizeof(SegmentHeader), std::memory_order_relaxed);
+  state_.victim_kept.store(0, std::memory_order_relaxed);
+  state_.victim_rule.store(move_all ? 1 : 0, std::memory_order_relaxed);
+  state_.victim.store(victim, std::memory_order_release);
+  step(Step::kVictimChosen);
+  return true;
+}
+
+Shard::Progress Shard::evict_step(std::uint64_t budget) {
+  std::uint32_t victim = state_.victim.load(std::memory_order_relaxed);
+  if (!mine(victim) || segment(victim).use.load(std::memory_order_relaxed) != kClosed) {
+    sweep();
+    if (!choose_victim()) return Progress::kNothing;
+    victim = state_.victim.load(std::memory_order_relaxed);
+  }
+  const std::uint32_t used = std::min(segment(victim).used.load(std::memory_order_relaxed), segment_bytes_);
+  const std::uint64_t base = std::uint64_t{victim} << shift_;
+  std::uint64_t offset =
+      std::max<std::uint64_t>(state_.victim_offset.load(std::memory_order_relaxed), sizeof(SegmentHeader));
+  while (offset < used) {
+    if (budget == 0) return Progress::kSome;
+    const std::optional<Record> record = Record::read(log_ + base + offset, used - offset);
+    if (!record) {  // damage: what lies behind it cannot be told apart any more
+      drop_all_in(victim);
+      break;
+    }
+    if (!deal_with(victim, *record, base + offset)) return Progress::kStuck;
+    offset += record->head.bytes();
+    budget -= std::min(budget, record->head.bytes());
+    state_.victim_offset.store(static_cast<std::uint32_t>(offset), std::memory_order_release);
+    step(Step::kVictimStep);
+  }
+  if (state_.victim_rule.load(std::memory_order_relaxed) == 0 &&
+      segment(victim).queue.load(std::memory_order_relaxed) == kSmall)
+    state_.ghost_age.fetch_add(1, std::memory_order_relaxed);
+  retire(victim);
+  sweep();
+  return Progress::kDone;
+}
+
+// One record of the victim: moved on, or evicted, or not worth a thing already. False: no room to move it to.
+bool Shard::deal_with(std::uint32_t victim, const Record& record, std::uint64_t offset) {
+  const RecordHead& head = record.head;
+  if (head.kind() == kTombstone) {
+    if (!older_may_exist(head.sequence, victim)) return true;
+    return move_on(record, 0, nullptr, 0, 0);
+  }
+  if (head.kind() != kValue) return true;
+  const std::uint64_t hash = key_hash({record.key(), head.key_size});
+  Word* slot = index_.find_offset(hash, offset);
+  if (slot == nullptr) return true;
+  const std::uint64_t word = slot->load(std::memory_order_relaxed);
+  const std::uint64_t frequency = Slot::frequency(word);
+  const bool over = now_.past(record.expires_ms);
+  if (!over) {
+    if (state_.victim_rule.load(std::memory_order_relaxed) != 0) return move_on(record, hash, slot, frequency, offset);
+    const bool small = segment(victim).queue.load(std::memory_order_relaxed) == kSmall;
+    const std::uint64_t kept = state_.victim_kept.load(std::memory_order_relaxed);
+    if (frequency > 0 && kept + head.bytes() <= segment_bytes_ / 4 * 3) {
+      if (!move_on(record, hash, slot, small ? 0 : frequency - 1, offset)) return false;
+      state_.victim_kept.store(static_cast<std::uint32_t>(kept + head.bytes()), std::memory_order_relaxed);
+      return true;
+    }
+    if (small) remember_ghost(hash);
+  }
+  // Gone for good; but where an older record of the key may still lie, a rebuild must not find that one instead.
+  std::uint64_t tombstone = 0;
+  if ((head.flags & kHasOlder) != 0 && older_may_exist(head.sequence, victim)) {
+    RecordHead small_head;
+    small_head.key_size = head.key_size;
+    small_head.flags = kTombstone;
+    if (!room_for_moving(small_head.bytes())) return false;
+    tombstone = head.sequence;
+  }
+  remove({slot, word, record}, tombstone, active(kMain));
+  count_one(over ? state_.expirations : state_.evictions);
+  return true;
+}
+
+// The record again in the main queue's segment; the slot, if any, switched to it.
+bool Shard::move_on(const Record& record, std::uint64_t hash, Word* slot, std::uint64_t frequency,
+                    std::uint64_t offset) {
+  if (!room_for_moving(record.head.bytes())) return false;
+  const std::uint32_t from = static_cast<std::uint32_t>((record.at - log_) >> shift_);
+  Change change;
+  change.append = active(kMain);
+  change.append_bytes = static_cast<std::uint32_t>(record.head.bytes());
+  change.is_tombstone = record.head.kind() == kTombstone;
+  change.expires_ms = record.expires_ms;
+  const std::uint64_t to = append_again(change.append, record, generations_[from].load(std::memory_order_relaxed));
+  if (slot != nullptr) {
+    change.slot = slot;
+    change.slot_value = Slot::make(hash, to, frequency);
+    change.drop_offset = offset;
+    change.drop_bytes = change.append_bytes;
+  }
+  commit(change);
+  return true;
+}
+
+// Every slot that points into the segment, when its records cannot be walked.
+void Shard::drop_all_in(std::uint32_t victim) {
+  index_.for_each([&](std::uint64_t, Word& slot, std::uint64_t word) {
+    if (Slot::offset(word) >> shift_ != victim) return;
+    Change change;
+    change.slot = &slot;
+    change.entries = -1;
+    commit(change);
+    count_one(state_.evictions);
+  });
+}
+
+void Shard::retire(std::uint32_t victim) {
+  step(Step::kVictimEmpty);
+  // Before the pins are looked at: a reader raises its pin before it looks at the generation.
+  generations_[victim].fetch_add(1, std::memory_order_seq_cst);
+  std::atomic_thread_fence(std::memory_order_release);
+  step(Step::kGenerationRaised);
+  segment(victim).use.store(kDraining, std::memory_order_release);
+  if (state_.victim.load(std::memory_order_relaxed) == victim) state_.victim.store(kNone, std::memory_order_release);
+  step(Step::kVictimDraining);
+}
+
+void Shard::sweep() {
+  bool changed = false;
+  for (std::uint32_t i = first_; i < first_ + count_; ++i) {
+    if (segment(i).use.load(std::memory_order_relaxed) != kDraining || pinned(i)) continue;
+    free_segment(i);
+    changed = true;
+  }
+  if (changed) recount_spare();
+}
+
+bool Shard::pinned(std::uint32_t number) const {
+  for (std::uint32_t slot = 0; slot < kProcessesMax; ++slot) {
+    // Slots are taken from the first on, so behind one that never was taken none was.
+    if (files_->process(slot).incarnation.load(std::memory_order_seq_cst) == 0) return false;
+    for (std::uint32_t stripe = 0; stripe < kStripes; ++stripe) {
+      if (files_->pins(slot, stripe)[number].load(std::memory_order_seq_cst) != 0) return true;
+    }
+  }
+  return false;
+}
+
+void Shard::free_segment(std::uint32_t number) {
+  SegmentState& at = segment(number);
+  // Without its magic a rebuild passes it by.
+  word_at(files_->segment(number))->store(0, std::memory_order_relaxed);
+  at.live.store(0, std::memory_order_relaxed);
+  at.tombs.store(0, std::memory_order_relaxed);
+  at.used.store(0, std::memory_order_relaxed);
+  at.freed.store(files_->globals().flushes_started.load(std::memory_order_acquire), std::memory_order_relaxed);
+  at.use.store(kFree, std::memory_order_release);
+  step(Step::kSegmentFreed);
+  if (allocated_segments() > allowed_segments()) {
+    at.use.store(kEmpty, std::memory_order_release);
+    at.allocated.store(0, std::memory_order_release);
+    files_->release_log(std::uint64_t{number} << shift_, segment_bytes_);
+  }
+  freed.store(true, std::memory_order_relaxed);
+}
+
+// --- Ghosts: hashes that were evicted from the small queue, with the time, in small segments, when
+// ---------------------
+
+namespace {
+struct Ghost {
+  std::uint64_t at;
+  std::uint32_t print;
+};
+Ghost ghost_of(std::uint64_t hash, std::uint64_t count) {
+  const std::uint64_t mixed = mix(hash);
+  return {mixed & (count - 1), static_cast<std::uint32_t>(mixed >> 40) | 1};
+}
+}  // namespace
+
+void Shard::remember_ghost(std::uint64_t hash) {
+  const Geometry& g = files_->geometry();
+  if (state_.ghost_ready.load(std::memory_order_relaxed) == 0) {
+    if (!files_->allocate_idx(g.index_pitch() * number_, g.ghost_bytes()).ok()) return;
+    state_.ghost_ready.store(1, std::memory_order_release);
+  }
+  const std::uint32_t unit = std::max(1u, count_ / 64);
+  const Ghost ghost = ghost_of(hash, g.ghosts());
+  const std::uint32_t age = (state_.ghost_age.load(std::memory_order_relaxed) / unit) & 0xff;
+  files_->ghosts(number_)[ghost.at].store(ghost.print << 8 | age, std::memory_order_relaxed);
+}
+
+bool Shard::is_ghost(std::uint64_t hash) const {
+  if (state_.ghost_ready.load(std::memory_order_relaxed) == 0) return false;
+  const std::uint32_t unit = std::max(1u, count_ / 64);
+  const Ghost ghost = ghost_of(hash, files_->geometry().ghosts());
+  const std::uint32_t kept = files_->ghosts(number_)[ghost.at].load(std::memory_order_relaxed);
+  const std::uint32_t age = (state_.ghost_age.load(std::memory_order_relaxed) / unit - kept) & 0xff;
+  return kept >> 8 == (ghost.print & 0xffffff) && age <= count_ / unit;
+}
+
+Queue Shard::queue_for(std::uint64_t hash) const { return is_ghost(hash) ? kMain : kSmall; }
+
+}  // namespace larder::engine

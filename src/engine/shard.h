@@ -1,0 +1,232 @@
+// One shard: a lock, an index, a share of the segments, and every operation on the entries in them.
+//
+// Shards know nothing of each other. Readers (read.cc) hold nothing. Writers hold the shard's lock, and every change to
+// an entry is one Change (write.cc): the record is completed in the log, the change is noted with its final values,
+// then done; whoever comes after a death does it again. Making room (room.cc) is the same kind of change, record by
+// record, so it too may stop anywhere.
+#pragma once
+
+#include <larder/cache.h>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/files.h"
+#include "engine/index.h"
+#include "engine/membership.h"
+#include "engine/now.h"
+#include "engine/record.h"
+#include "engine/shard_lock.h"
+
+namespace larder::engine {
+
+// A pinned value: who unpins must say which count it raised.
+struct Pinned {
+  std::string_view bytes;
+  EntryInfo info;
+  Half* count = nullptr;
+};
+
+// What a writer must wait for before there is room; never while it holds the lock.
+enum class Room {
+  kReady,
+  kFlush,  // segments that were freed must get to the disk before they are written again
+  kPins,   // all segments that could be freed are pinned
+};
+
+struct Put {
+  std::string_view key;
+  std::uint64_t hash = 0;
+  std::string_view value;
+  std::int64_t expires_ms = 0;
+  bool only_if_absent = false;
+};
+
+class Shard {
+ public:
+  Shard(std::shared_ptr<Files> files, const Membership& membership, std::uint32_t number, Now now);
+
+  // --- Readers: any thread, no lock (read.cc) ---
+
+  void prefetch(std::uint64_t hash) const { index_.prefetch(hash); }
+  bool copy(std::string_view key, std::uint64_t hash, std::uint32_t stripe, std::string& value);
+  std::optional<EntryInfo> info(std::string_view key, std::uint64_t hash, bool counts_as_read);
+  std::optional<Pinned> pin(std::string_view key, std::uint64_t hash, std::uint32_t stripe);
+  // Adds to `items` the shard's live entries with sequence > after, at least the first `limit` of them.
+  void collect(std::uint64_t after, std::size_t limit, std::uint32_t stripe, std::vector<Item>& items);
+
+  // --- Writers. What they return beside the answer says whether to wait and call again. (write.cc) ---
+
+  // True: written. False: it was there, and only_if_absent.
+  Result<std::pair<Room, bool>> put(const Put& put);
+  // True: it was there.
+  Result<std::pair<Room, bool>> del(std::string_view key, std::uint64_t hash);
+  Result<std::pair<Room, bool>> touch(std::string_view key, std::uint64_t hash, std::int64_t expires_ms);
+  Result<std::pair<Room, std::int64_t>> incr(std::string_view key, std::uint64_t hash, std::int64_t delta);
+  Result<std::uint64_t> clear();
+
+  // --- The whole ---
+
+  void add_to(Stats& stats) const;
+  Status check(bool repair, CheckReport& report);  // check.cc
+  // While nobody else has the directory open: makes index and accounts anew from the log. (recovery.cc)
+  Status rebuild();
+  // Sets up a shard of a new cache, all zero bytes so far.
+  Status format();
+
+  // Largest record that fits a segment.
+  static std::uint64_t record_most(const Geometry& geometry) {
+    return geometry.segment_bytes() - sizeof(SegmentHeader);
+  }
+
+ private:
+  // Holds the lock; repairs the shard first when its last holder died.
+  class LARDER_SCOPED_CAPABILITY Guard {
+   public:
+    explicit Guard(Shard& shard) LARDER_ACQUIRE(shard.lock_) : shard_(shard) {
+      if (__builtin_expect(shard.lock_.lock(), 0)) shard.repair();
+    }
+    ~Guard() LARDER_RELEASE() { shard_.lock_.unlock(); }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+
+   private:
+    Shard& shard_;
+  };
+
+  // One change to one entry: a record appended, a slot switched, a record dropped; each may be missing.
+  struct Change {
+    std::uint32_t append = kNone;  // segment
+    std::uint32_t append_bytes = 0;
+    bool is_tombstone = false;
+    std::int64_t expires_ms = 0;
+    Word* slot = nullptr;
+    std::uint64_t slot_value = 0;
+    std::uint64_t drop_offset = 0;  // of the entry's record before, 0: none
+    std::uint32_t drop_bytes = 0;
+    int entries = 0;  // +1, 0, -1
+  };
+
+  // A place in the log whose segment is this shard's.
+  struct Place {
+    std::uint32_t segment = kNone;
+    std::uint32_t offset = 0;
+    char* at = nullptr;
+    std::uint32_t room = 0;  // bytes to the segment's end
+  };
+  std::optional<Place> locate(std::uint64_t offset) const;
+  std::optional<Record> record_at(std::uint64_t offset) const;
+
+  // read.cc
+  enum class Seen { kMiss, kHit, kBusy };
+  template <typename Take>
+  Seen visit(std::string_view key, std::uint64_t hash, Take&& take) const;
+  template <typename Take>
+  bool read(std::string_view key, std::uint64_t hash, Take&& take);
+  static void raise_frequency(Word& slot, std::uint64_t word);
+  EntryInfo info_of(const Record& record) const;
+
+  // write.cc
+  struct Entry {
+    Word* slot = nullptr;
+    std::uint64_t word = 0;
+    Record record;
+  };
+  std::optional<Entry> find(std::string_view key, std::uint64_t hash) const LARDER_REQUIRES(lock_);
+  Result<bool> put_locked(const Put& put, Queue queue, const std::optional<Entry>& old) LARDER_REQUIRES(lock_);
+  // Removes the entry; a tombstone is left where an older record may come back without it.
+  void remove(const Entry& entry, std::uint64_t tombstone_sequence, std::uint32_t tombstone_segment)
+      LARDER_REQUIRES(lock_);
+  // Writes a record after the end of the queue's segment, which must have room; where it begins.
+  std::uint64_t append(std::uint32_t segment, RecordHead head, std::uint32_t content, std::int64_t expires_ms,
+                       std::string_view key, std::string_view value) LARDER_REQUIRES(lock_);
+  // The same record in another segment.
+  std::uint64_t append_again(std::uint32_t segment, const Record& record, std::uint64_t generation)
+      LARDER_REQUIRES(lock_);
+  void commit(const Change& change) LARDER_REQUIRES(lock_);
+  void apply_redo() LARDER_REQUIRES(lock_);
+  void repair() LARDER_REQUIRES(lock_);
+  void clear_locked() LARDER_REQUIRES(lock_);
+  std::uint64_t next_sequence() { return files_->globals().sequence.fetch_add(1, std::memory_order_relaxed); }
+
+  // room.cc
+  Result<Room> reserve(Queue queue, std::uint64_t bytes) LARDER_REQUIRES(lock_);
+  Queue queue_for(std::uint64_t hash) const LARDER_REQUIRES(lock_);
+  std::uint32_t active(Queue queue) const;
+  std::uint32_t take_free(bool for_moving) LARDER_REQUIRES(lock_);
+  void open_segment(Queue queue, std::uint32_t segment) LARDER_REQUIRES(lock_);
+  Status make_ready(std::uint32_t segment, std::uint64_t end) LARDER_REQUIRES(lock_);
+  enum class Progress { kSome, kDone, kNothing, kStuck };
+  Progress evict_step(std::uint64_t budget) LARDER_REQUIRES(lock_);
+  bool choose_victim() LARDER_REQUIRES(lock_);
+  bool deal_with(std::uint32_t victim, const Record& record, std::uint64_t offset) LARDER_REQUIRES(lock_);
+  bool move_on(const Record& record, std::uint64_t hash, Word* slot, std::uint64_t frequency, std::uint64_t offset)
+      LARDER_REQUIRES(lock_);
+  bool room_for_moving(std::uint64_t bytes) LARDER_REQUIRES(lock_);
+  void retire(std::uint32_t victim) LARDER_REQUIRES(lock_);
+  void sweep() LARDER_REQUIRES(lock_);
+  void drop_all_in(std::uint32_t victim) LARDER_REQUIRES(lock_);
+  void free_segment(std::uint32_t segment) LARDER_REQUIRES(lock_);
+  bool pinned(std::uint32_t segment) const;
+  bool gone(const SegmentState& segment) const;
+  bool older_may_exist(std::uint64_t sequence, std::uint32_t except) const;
+  std::uint32_t allowed_segments() const;
+  std::uint32_t allocated_segments() const;
+  void recount_spare() LARDER_REQUIRES(lock_);
+  void remember_ghost(std::uint64_t hash) LARDER_REQUIRES(lock_);
+  bool is_ghost(std::uint64_t hash) const;
+
+  // recovery.cc
+  struct Scanned {
+    std::uint32_t end = 0;               // of the last whole record
+    std::vector<std::uint32_t> damaged;  // where each damaged stretch begins
+  };
+  // Walks the whole records of a segment, whatever lies between them; damage is covered with filler when `mend`.
+  template <typename Use>
+  Scanned scan(std::uint32_t segment, std::uint32_t end, bool mend, Use&& use) const;
+  bool whole(const Record& record, std::uint64_t generation) const;
+  // From the segments that are in use now; or, after a power loss, from all that have a right header.
+  Status rebuild_locked(bool after_power_loss) LARDER_REQUIRES(lock_);
+  void write_segment_header(std::uint32_t segment, Queue queue, std::uint64_t opened) const;
+  std::optional<SegmentHeader> segment_header(std::uint32_t segment) const;
+
+  SegmentState& segment(std::uint32_t i) const { return segments_[i]; }
+  bool mine(std::uint32_t i) const { return i >= first_ && i < first_ + count_; }
+  std::uint64_t key_hash(std::string_view key) const { return hash64(key, seed_); }
+
+  // Set at construction.
+  const std::shared_ptr<Files> files_;
+  const Membership& membership_;
+  const std::uint32_t number_;
+  const Now now_;
+  ShardState& state_;
+  Word* const generations_;
+  SegmentState* const segments_;
+  char* const log_;
+  const std::uint32_t shift_;
+  const std::uint32_t segment_bytes_;
+  const std::uint32_t first_;  // of our segments
+  const std::uint32_t count_;
+  const std::uint64_t seed_;
+  const bool unordered_;  // Durability::kNone: nothing waits for the disk
+  Index index_;
+  ShardLock lock_;
+
+  // Of this process: how far each segment's pages have been touched, for which generation.
+  struct Populated {
+    std::uint64_t generation = ~std::uint64_t{0};
+    std::uint64_t end = 0;
+  };
+  std::vector<Populated> populated_ LARDER_GUARDED_BY(lock_);
+
+ public:
+  // Raised when a segment was freed, for the flusher: freed segments are written again once they are on the disk.
+  std::atomic<bool> freed{false};
+};
+
+}  // namespace larder::engine

@@ -1,0 +1,189 @@
+// Opening: under the directory's lock, one opener at a time. The first of a boot decides from boot id and clean flag
+// whether the index is what the log says; if not, it makes it anew before anybody else gets in.
+//
+// Forking: the child shares the mappings, which is right, and inherits the liveness descriptor, which is not: it closes
+// it at once, so that the parent's death is seen, and takes a slot of its own at its first call. The parent's flusher
+// thread does not exist in the child, so the child leaves the parent's Flusher alone and makes its own.
+#include "engine/store.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <set>
+
+#include "base/try.h"
+
+namespace larder::engine {
+
+namespace {
+
+enum Clean : std::uint32_t { kUnclean = 0, kClean = 1, kBecomingUnclean = 2 };
+
+// All stores of this process, for fork. Never destroyed: children and threads may outlive main().
+struct Forkers {
+  Mutex mutex;
+  std::set<Store*> stores LARDER_GUARDED_BY(mutex);
+};
+Forkers& forkers() {
+  static Forkers* const all = new Forkers;
+  return *all;
+}
+void before_fork() LARDER_NO_THREAD_SAFETY_ANALYSIS {
+  forkers().mutex.lock();
+  for (Store* store : forkers().stores) store->before_fork();
+}
+void after_fork_in_parent() LARDER_NO_THREAD_SAFETY_ANALYSIS {
+  for (Store* store : forkers().stores) store->after_fork_in_parent();
+  forkers().mutex.unlock();
+}
+void after_fork_in_child() LARDER_NO_THREAD_SAFETY_ANALYSIS {
+  for (Store* store : forkers().stores) store->after_fork_in_child();
+  forkers().mutex.unlock();
+}
+void watch_forks() {
+  static const int once = ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+  (void)once;
+}
+
+}  // namespace
+
+Store::Store(std::shared_ptr<Files> files, const Options& options)
+    : files_(std::move(files)), now_(options.clock), membership_(files_) {
+  const Geometry& g = files_->geometry();
+  const Superblock& block = files_->superblock();
+  flusher_ = std::make_unique<Flusher>(files_, static_cast<Durability>(block.durability), block.flush_every_ms);
+  for (std::uint32_t i = 0; i < g.shards; ++i) shards_.push_back(std::make_unique<Shard>(files_, membership_, i, now_));
+  // The bits above those that the index uses.
+  shard_shift_ = 58;
+  shard_mask_ = g.shards - 1;
+}
+
+Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& directory, const Options& options) {
+  const Fd fd = TRY(Files::open_directory(directory, options.create && !options.read_only));
+  const DirectoryLock lock = TRY(DirectoryLock::take(fd.get(), directory));
+  std::shared_ptr<Files> files = TRY(Files::open(fd.get(), directory, options));
+  std::unique_ptr<Store> store(new Store(std::move(files), options));
+  TRY(store->start(true));
+  return store;
+}
+
+Result<std::unique_ptr<Store>> Store::open_on(std::shared_ptr<Files> files, const Options& options) {
+  std::unique_ptr<Store> store(new Store(std::move(files), options));
+  TRY(store->start(false));
+  return store;
+}
+
+Status Store::start(bool fresh_mapping) {
+  if (fresh_mapping) TRY(bring_up());
+  if (!files_->read_only()) {
+    TRY(membership_.join());
+    joined_.store(true, std::memory_order_release);
+  }
+  watch_forks();
+  MutexLock lock(forkers().mutex);
+  forkers().stores.insert(this);
+  return {};
+}
+
+Status Store::bring_up() {
+  Globals& globals = files_->globals();
+  const std::string boot = current_boot_id();
+  const bool fresh = globals.boot_id[0] == '\0';
+  const bool same_boot = std::strncmp(globals.boot_id, boot.c_str(), sizeof(globals.boot_id)) == 0;
+  const bool clean = globals.clean.load(std::memory_order_acquire) == kClean;
+  const bool right = globals.index_ready.load(std::memory_order_acquire) == 1 && !files_->index_lost();
+  if (right && (same_boot || clean) && !fresh) {
+    if (!same_boot && !files_->read_only()) {
+      globals.flushes_done.store(globals.flushes_started.load());
+      std::memcpy(globals.boot_id, boot.c_str(), boot.size() + 1);
+    }
+    return {};
+  }
+  if (files_->read_only())
+    return Error{Code::kUnavailable,
+                 files_->path().string() + ": was not closed cleanly and must be repaired; open it once for writing"};
+  if (same_boot && files_->index_lost() && membership_.count() > 0)
+    return Error{Code::kCorrupt, files_->path().string() + ": a file was removed or cut while processes have it open"};
+  globals.index_ready.store(0, std::memory_order_release);
+  if (fresh && !files_->index_lost()) {
+    globals.sequence.store(1);
+    for (const auto& shard : shards_) TRY(shard->format());
+  } else {
+    if (globals.sequence.load() == 0) globals.sequence.store(1);
+    for (std::uint32_t slot = 0; slot < kProcessesMax; ++slot) {
+      for (std::uint32_t stripe = 0; stripe < kStripes; ++stripe)
+        std::memset(reinterpret_cast<char*>(files_->pins(slot, stripe)), 0, files_->geometry().pins_pitch());
+    }
+    globals.flushes_done.store(globals.flushes_started.load());
+    for (const auto& shard : shards_) TRY(shard->rebuild());
+  }
+  globals.clean.store(kUnclean);
+  std::memcpy(globals.boot_id, boot.c_str(), boot.size() + 1);
+  globals.index_ready.store(1, std::memory_order_release);
+  return {};
+}
+
+Status Store::rejoin() {
+  MutexLock lock(joining_);
+  if (joined_.load(std::memory_order_acquire)) return {};
+  if (forked_) {
+    // The parent's thread is not here to be joined, and its locks may be held for ever.
+    (void)flusher_.release();
+    const Superblock& block = files_->superblock();
+    flusher_ = std::make_unique<Flusher>(files_, static_cast<Durability>(block.durability), block.flush_every_ms);
+    forked_ = false;
+  }
+  TRY(membership_.join());
+  joined_.store(true, std::memory_order_release);
+  return {};
+}
+
+Status Store::ready_to_write() {
+  if (files_->read_only()) return Error{Code::kDenied, files_->path().string() + ": is open for reading only"};
+  if (!joined_.load(std::memory_order_acquire)) TRY(rejoin());
+  Half& clean = files_->globals().clean;
+  if (__builtin_expect(clean.load(std::memory_order_acquire) != kUnclean, 0)) {
+    // On the disk before the first change is: else a power loss would leave a changed index that calls itself clean.
+    clean.store(kBecomingUnclean, std::memory_order_release);
+    TRY(files_->sync_ctl());
+    clean.store(kUnclean, std::memory_order_release);
+  }
+  return {};
+}
+
+Store::~Store() {
+  {
+    MutexLock lock(forkers().mutex);
+    forkers().stores.erase(this);
+  }
+  if (forked_) {
+    (void)flusher_.release();
+    return;
+  }
+  flusher_.reset();
+  if (files_->read_only() || !membership_.joined()) return;
+  Result<DirectoryLock> lock = DirectoryLock::take(files_->directory_fd(), files_->path());
+  membership_.leave();
+  Globals& globals = files_->globals();
+  const bool promised = files_->superblock().durability != static_cast<std::uint32_t>(Durability::kNone);
+  if (!lock.ok() || !promised || membership_.count() > 0 || globals.clean.load() != kUnclean) return;
+  // The last one out: what is on the disk from here on is right, index and all.
+  if (files_->sync_log().ok() && files_->sync_idx().ok() && files_->sync_ctl().ok()) {
+    globals.clean.store(kClean, std::memory_order_release);
+    (void)files_->sync_ctl();
+  }
+}
+
+void Store::before_fork() LARDER_NO_THREAD_SAFETY_ANALYSIS { joining_.lock(); }
+void Store::after_fork_in_parent() LARDER_NO_THREAD_SAFETY_ANALYSIS { joining_.unlock(); }
+void Store::after_fork_in_child() LARDER_NO_THREAD_SAFETY_ANALYSIS {
+  membership_.forget();
+  joined_.store(false, std::memory_order_release);
+  forked_ = true;
+  joining_.unlock();
+}
+
+}  // namespace larder::engine

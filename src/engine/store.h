@@ -1,0 +1,77 @@
+// One opened directory, as one Cache object sees it: its files, its place among the processes, its shards, its flusher.
+#pragma once
+
+#include <larder/cache.h>
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "base/mutex.h"
+#include "engine/flusher.h"
+#include "engine/membership.h"
+#include "engine/shard.h"
+
+namespace larder::engine {
+
+class Store {
+ public:
+  static Result<std::unique_ptr<Store>> open(const std::filesystem::path& directory, const Options& options);
+  // A second opener on the same mapping, for tests: ThreadSanitizer sees no race between two mappings of one file.
+  static Result<std::unique_ptr<Store>> open_on(std::shared_ptr<Files> files, const Options& options);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  // Before every call: a forked child takes its own place here. False: there is none left.
+  bool ready() {
+    if (__builtin_expect(joined_.load(std::memory_order_acquire), 1)) return true;
+    return files_->read_only() || rejoin().ok();
+  }
+  // Before every write.
+  Status ready_to_write();
+
+  std::uint64_t hash(std::string_view key) const { return hash64(key, files_->seed()); }
+  Shard& shard(std::uint64_t hash) const { return *shards_[hash >> shard_shift_ & shard_mask_]; }
+  const std::vector<std::unique_ptr<Shard>>& shards() const { return shards_; }
+  const std::shared_ptr<Files>& files() const { return files_; }
+  Membership& membership() { return membership_; }
+  Flusher& flusher() { return *flusher_; }
+  const Now& now() const { return now_; }
+
+  // Threads share counters and pins by stripes.
+  static std::uint32_t stripe() {
+    static std::atomic<std::uint32_t> next{0};
+    thread_local const std::uint32_t mine = next.fetch_add(1, std::memory_order_relaxed) % kStripes;
+    return mine;
+  }
+  void count_read(bool hit) {
+    if (files_->read_only()) return;
+    Counters& counters = files_->counters(membership_.self().slot, stripe());
+    (hit ? counters.hits : counters.misses).fetch_add(1, std::memory_order_relaxed);
+  }
+
+  // For fork (see store.cc).
+  void before_fork();
+  void after_fork_in_parent();
+  void after_fork_in_child();
+
+ private:
+  Store(std::shared_ptr<Files> files, const Options& options);
+  Status start(bool fresh_mapping);
+  Status bring_up();
+  Status rejoin();
+
+  const std::shared_ptr<Files> files_;
+  const Now now_;
+  Membership membership_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::unique_ptr<Flusher> flusher_;
+  std::uint32_t shard_shift_ = 0;
+  std::uint64_t shard_mask_ = 0;
+  std::atomic<bool> joined_{false};
+  Mutex joining_;
+  bool forked_ = false;
+};
+
+}  // namespace larder::engine

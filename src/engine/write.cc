@@ -1,0 +1,342 @@
+// Changing entries. The order of stores is the whole safety: record bytes, the note of what will be (its `valid` store
+// is the moment at which the change has happened), the segment's end, the accounts, the slot (the moment readers see
+// it), and the note away. A process that dies before `valid` leaves bytes beyond the segment's end that nobody looks
+// at; one that dies after it leaves a note with final values that the next holder of the lock carries out again.
+#include <charconv>
+#include <limits>
+
+#include "base/check.h"
+#include "base/try.h"
+#include "engine/shard.h"
+#include "engine/steps.h"
+
+namespace larder::engine {
+
+namespace {
+
+// For accounts in shared memory, which may be damaged: never below zero.
+std::uint32_t less(std::uint32_t from, std::uint32_t bytes) { return from > bytes ? from - bytes : 0; }
+void count_one(Word& counter) { counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+
+RecordHead head_for(std::size_t key_size, std::size_t value_size, std::uint16_t flags) {
+  RecordHead head;
+  head.key_size = static_cast<std::uint32_t>(key_size);
+  head.value_size = static_cast<std::uint32_t>(value_size);
+  head.flags = flags;
+  return head;
+}
+
+}  // namespace
+
+std::uint64_t Shard::append(std::uint32_t number, RecordHead head, std::uint32_t content, std::int64_t expires_ms,
+                            std::string_view key, std::string_view value) {
+  const std::uint32_t used = segment(number).used.load(std::memory_order_relaxed);
+  LARDER_CHECK(used + head.bytes() <= segment_bytes_);
+  head.checksum = content ^ head.salt(generations_[number].load(std::memory_order_relaxed));
+  const std::uint64_t offset = (std::uint64_t{number} << shift_) + used;
+  WordWriter writer(log_ + offset);
+  const std::uint64_t words[4] = {head.word0(), head.word1(), head.word2(),
+                                  expiry_word(expires_ms, head.sequence, seed_)};
+  writer.put(reinterpret_cast<const char*>(words), head.key_at());
+  writer.put(key.data(), key.size());
+  step(Step::kRecordHalf);
+  if (head.value_size >= kAlignedValue) writer.pad();
+  writer.put(value.data(), value.size());
+  writer.pad();
+  step(Step::kRecordWhole);
+  return offset;
+}
+
+std::uint64_t Shard::append_again(std::uint32_t number, const Record& record, std::uint64_t generation) {
+  const std::uint32_t used = segment(number).used.load(std::memory_order_relaxed);
+  RecordHead head = record.head;
+  LARDER_CHECK(used + head.bytes() <= segment_bytes_);
+  // The same content under another salt; damage stays visible.
+  head.checksum ^= head.salt(generation) ^ head.salt(generations_[number].load(std::memory_order_relaxed));
+  const std::uint64_t offset = (std::uint64_t{number} << shift_) + used;
+  WordWriter writer(log_ + offset);
+  const std::uint64_t word0 = head.word0();
+  writer.put(reinterpret_cast<const char*>(&word0), 8);
+  step(Step::kRecordHalf);
+  writer.put(record.at + 8, head.bytes() - 8);
+  step(Step::kRecordWhole);
+  return offset;
+}
+
+void Shard::commit(const Change& change) {
+  Redo& redo = state_.redo;
+  constexpr auto relaxed = std::memory_order_relaxed;
+  redo.append.store(change.append, relaxed);
+  std::uint32_t append_live = 0;
+  if (change.append != kNone) {
+    const SegmentState& to = segment(change.append);
+    append_live = to.live.load(relaxed) + change.append_bytes;
+    redo.append_used.store(to.used.load(relaxed) + change.append_bytes, relaxed);
+    redo.append_live.store(append_live, relaxed);
+    redo.append_tombs.store(to.tombs.load(relaxed) + (change.is_tombstone ? change.append_bytes : 0), relaxed);
+    const std::uint64_t expires = change.is_tombstone      ? 0
+                                  : change.expires_ms == 0 ? kNever
+                                                           : static_cast<std::uint64_t>(change.expires_ms);
+    redo.expires_max.store(std::max(to.expires_max.load(relaxed), expires), relaxed);
+  }
+  step(Step::kRedoHalf);
+  std::uint32_t drop = kNone;
+  if (change.drop_offset != 0) {
+    drop = static_cast<std::uint32_t>(change.drop_offset >> shift_);
+    const std::uint32_t live = drop == change.append ? append_live : segment(drop).live.load(relaxed);
+    redo.drop_live.store(less(live, change.drop_bytes), relaxed);
+  }
+  redo.drop.store(drop, relaxed);
+  redo.slot.store(change.slot != nullptr ? index_.position(change.slot) : kNoSlot, relaxed);
+  redo.slot_value.store(change.slot_value, relaxed);
+  const std::uint64_t entries = state_.entries.load(relaxed);
+  redo.entries.store(change.entries < 0 && entries == 0 ? 0 : entries + static_cast<std::uint64_t>(change.entries),
+                     relaxed);
+  redo.valid.store(1, std::memory_order_release);
+  step(Step::kRedoNoted);
+  apply_redo();
+}
+
+// Everything here is tested: after a death the note is bytes like any other.
+void Shard::apply_redo() {
+  Redo& redo = state_.redo;
+  constexpr auto relaxed = std::memory_order_relaxed;
+  constexpr auto release = std::memory_order_release;
+  const std::uint32_t append = redo.append.load(relaxed);
+  if (append != kNone && mine(append)) {
+    SegmentState& to = segment(append);
+    to.used.store(std::min(redo.append_used.load(relaxed), segment_bytes_), release);
+    step(Step::kUsedMoved);
+    to.live.store(redo.append_live.load(relaxed), release);
+    to.tombs.store(redo.append_tombs.load(relaxed), release);
+    to.expires_max.store(redo.expires_max.load(relaxed), release);
+  }
+  const std::uint32_t drop = redo.drop.load(relaxed);
+  if (drop != kNone && mine(drop)) segment(drop).live.store(redo.drop_live.load(relaxed), release);
+  state_.entries.store(redo.entries.load(relaxed), release);
+  step(Step::kAccountsMoved);
+  const std::uint64_t position = redo.slot.load(relaxed);
+  if (position != kNoSlot) {
+    if (Word* slot = index_.slot_at(position)) slot->store(redo.slot_value.load(relaxed), release);
+  }
+  step(Step::kSlotStored);
+  redo.valid.store(0, release);
+  step(Step::kRedoDone);
+}
+
+void Shard::repair() {
+  if (state_.redo.valid.load(std::memory_order_acquire) != 0) apply_redo();
+  index_.repair();
+  if (state_.clearing.load(std::memory_order_relaxed) != 0) clear_locked();
+  for (std::uint32_t i = first_; i < first_ + count_; ++i) {
+    SegmentState& at = segment(i);
+    if (at.use.load(std::memory_order_relaxed) != kOpen || active(kSmall) == i || active(kMain) == i) continue;
+    // Opened, but not yet or no longer written to. One whose header may be missing holds nothing.
+    if (at.used.load(std::memory_order_relaxed) > sizeof(SegmentHeader)) {
+      at.use.store(kClosed, std::memory_order_release);
+    } else {
+      free_segment(i);
+    }
+  }
+  recount_spare();
+  count_one(state_.repairs);
+}
+
+std::optional<Shard::Entry> Shard::find(std::string_view key, std::uint64_t hash) const {
+  Entry entry;
+  entry.slot = index_.find(hash, [&](Word&, std::uint64_t word) {
+    const std::optional<Record> record = record_at(Slot::offset(word));
+    if (!record || record->head.kind() != kValue || !record->key_is(key)) return false;
+    entry.record = *record;
+    entry.word = word;
+    return true;
+  });
+  if (entry.slot == nullptr) return std::nullopt;
+  return entry;
+}
+
+Result<bool> Shard::put_locked(const Put& put, Queue queue, const std::optional<Entry>& old) {
+  const std::uint32_t to = active(queue);
+  RecordHead head = head_for(put.key.size(), put.value.size(), kValue);
+  if (put.expires_ms != 0) head.flags |= kHasExpiry;
+  if (old) head.flags |= kHasOlder;
+  Word* slot = old ? old->slot : TRY(index_.free_slot(put.hash));
+  head.sequence = next_sequence();
+  head.stored_ms = now_.coarse_ms();
+
+  Change change;
+  change.append = to;
+  change.append_bytes = static_cast<std::uint32_t>(head.bytes());
+  change.expires_ms = put.expires_ms;
+  change.slot = slot;
+  std::uint64_t frequency = 0;
+  if (old) {
+    frequency = Slot::frequency(old->word);
+    change.drop_offset = Slot::offset(old->word);
+    change.drop_bytes = static_cast<std::uint32_t>(old->record.head.bytes());
+  } else {
+    change.entries = 1;
+  }
+  const std::uint64_t offset = append(to, head, content_of(put.hash, put.value), put.expires_ms, put.key, put.value);
+  change.slot_value = Slot::make(put.hash, offset, frequency);
+  commit(change);
+  count_one(state_.sets);
+  if (!old) index_.grow(state_.entries.load(std::memory_order_relaxed));
+  return true;
+}
+
+Result<std::pair<Room, bool>> Shard::put(const Put& put) {
+  RecordHead head = head_for(put.key.size(), put.value.size(), put.expires_ms != 0 ? kHasExpiry : 0);
+  Guard guard(*this);
+  step(Step::kLocked);
+  const Queue queue = queue_for(put.hash);
+  const Room room = TRY(reserve(queue, head.bytes()));
+  if (room != Room::kReady) return std::pair{room, false};
+  const std::optional<Entry> old = find(put.key, put.hash);
+  if (old && now_.past(old->record.expires_ms)) {
+    count_one(state_.expirations);
+  } else if (old && put.only_if_absent) {
+    return std::pair{Room::kReady, false};
+  }
+  return std::pair{Room::kReady, TRY(put_locked(put, queue, old))};
+}
+
+void Shard::remove(const Entry& entry, std::uint64_t tombstone_sequence, std::uint32_t to) {
+  Change change;
+  change.slot = entry.slot;
+  change.drop_offset = Slot::offset(entry.word);
+  change.drop_bytes = static_cast<std::uint32_t>(entry.record.head.bytes());
+  change.entries = -1;
+  if (tombstone_sequence != 0) {
+    const std::string_view key(entry.record.key(), entry.record.head.key_size);
+    RecordHead head = head_for(key.size(), 0, kTombstone);
+    head.sequence = tombstone_sequence;
+    head.stored_ms = now_.coarse_ms();
+    change.append = to;
+    change.append_bytes = static_cast<std::uint32_t>(head.bytes());
+    change.is_tombstone = true;
+    append(to, head, content_of(key_hash(key), {}), 0, key, {});
+  }
+  commit(change);
+}
+
+Result<std::pair<Room, bool>> Shard::del(std::string_view key, std::uint64_t hash) {
+  const RecordHead head = head_for(key.size(), 0, kTombstone);
+  Guard guard(*this);
+  step(Step::kLocked);
+  if (!find(key, hash)) return std::pair{Room::kReady, false};
+  const Room room = TRY(reserve(kSmall, head.bytes()));
+  if (room != Room::kReady) return std::pair{room, false};
+  const std::optional<Entry> entry = find(key, hash);  // making room may have taken it
+  if (!entry) return std::pair{Room::kReady, false};
+  const bool over = now_.past(entry->record.expires_ms);
+  remove(*entry, next_sequence(), active(kSmall));
+  count_one(over ? state_.expirations : state_.deletes);
+  return std::pair{Room::kReady, !over};
+}
+
+Result<std::pair<Room, bool>> Shard::touch(std::string_view key, std::uint64_t hash, std::int64_t expires_ms) {
+  Guard guard(*this);
+  step(Step::kLocked);
+  std::optional<Entry> entry = find(key, hash);
+  if (!entry || now_.past(entry->record.expires_ms)) return std::pair{Room::kReady, false};
+  const RecordHead& head = entry->record.head;
+  if ((head.flags & kHasExpiry) != 0) {
+    // In place: one store of a word that carries its own check.
+    SegmentState& at = segment(static_cast<std::uint32_t>(Slot::offset(entry->word) >> shift_));
+    const std::uint64_t latest = expires_ms == 0 ? kNever : static_cast<std::uint64_t>(expires_ms);
+    if (latest > at.expires_max.load(std::memory_order_relaxed))
+      at.expires_max.store(latest, std::memory_order_release);
+    word_at(const_cast<char*>(entry->record.at))[3].store(expiry_word(expires_ms, head.sequence, seed_),
+                                                          std::memory_order_release);
+    return std::pair{Room::kReady, true};
+  }
+  if (expires_ms == 0) return std::pair{Room::kReady, true};
+  // No word for it: the record is written again.
+  const Room room = TRY(reserve(kSmall, head.bytes() + 8));
+  if (room != Room::kReady) return std::pair{room, false};
+  entry = find(key, hash);
+  if (!entry) return std::pair{Room::kReady, false};
+  const std::string_view value(entry->record.value(), entry->record.head.value_size);
+  return std::pair{Room::kReady, TRY(put_locked({key, hash, value, expires_ms, false}, kSmall, entry))};
+}
+
+Result<std::pair<Room, std::int64_t>> Shard::incr(std::string_view key, std::uint64_t hash, std::int64_t delta) {
+  constexpr std::size_t kDigitsMost = 20;
+  Guard guard(*this);
+  step(Step::kLocked);
+  const Room room = TRY(reserve(kSmall, head_for(key.size(), kDigitsMost, kHasExpiry).bytes()));
+  if (room != Room::kReady) return std::pair{room, std::int64_t{0}};
+  const std::optional<Entry> old = find(key, hash);
+  std::int64_t sum = 0;
+  std::int64_t expires_ms = 0;
+  if (old && now_.past(old->record.expires_ms)) {
+    count_one(state_.expirations);
+  } else if (old) {
+    char digits[kDigitsMost];
+    const std::uint32_t size = old->record.head.value_size;
+    if (size <= kDigitsMost) copy_out(digits, old->record.value(), size);
+    const auto [end, failed] = std::from_chars(digits, digits + std::min<std::size_t>(size, kDigitsMost), sum);
+    if (size == 0 || size > kDigitsMost || failed != std::errc{} || end != digits + size)
+      return Error{Code::kInvalid, "the value under '" + std::string(key) + "' is no integer of 64 bits"};
+    expires_ms = old->record.expires_ms;
+  }
+  std::int64_t result = 0;
+  if (__builtin_add_overflow(sum, delta, &result))
+    return Error{Code::kInvalid, "the sum under '" + std::string(key) + "' would not fit an integer of 64 bits"};
+  char digits[kDigitsMost];
+  const char* const end = std::to_chars(digits, digits + kDigitsMost, result).ptr;
+  const std::string_view value(digits, static_cast<std::size_t>(end - digits));
+  TRY(put_locked({key, hash, value, expires_ms, false}, kSmall, old));
+  return std::pair{Room::kReady, result};
+}
+
+Result<std::uint64_t> Shard::clear() {
+  Guard guard(*this);
+  const std::uint64_t entries = state_.entries.load(std::memory_order_relaxed);
+  state_.clearing.store(1, std::memory_order_release);
+  step(Step::kClearNoted);
+  clear_locked();
+  return entries;
+}
+
+void Shard::clear_locked() {
+  state_.clear_sequence.store(next_sequence(), std::memory_order_release);
+  // Nobody can be told that the disk is too full to be emptied; the index keeps what space it has.
+  (void)index_.reset();
+  state_.entries.store(0, std::memory_order_relaxed);
+  state_.victim.store(kNone, std::memory_order_relaxed);
+  for (Half& active : state_.active) active.store(kNone, std::memory_order_relaxed);
+  step(Step::kClearHalf);
+  for (std::uint32_t i = first_; i < first_ + count_; ++i) {
+    const std::uint32_t use = segment(i).use.load(std::memory_order_relaxed);
+    if (use == kOpen || use == kClosed) retire(i);
+  }
+  sweep();
+  for (std::uint32_t i = first_; i < first_ + count_; ++i) {
+    SegmentState& at = segment(i);
+    if (at.use.load(std::memory_order_relaxed) != kFree) continue;
+    at.use.store(kEmpty, std::memory_order_release);
+    at.allocated.store(0, std::memory_order_release);
+    files_->release_log(std::uint64_t{i} << shift_, segment_bytes_);
+  }
+  state_.clearing.store(0, std::memory_order_release);
+  recount_spare();
+}
+
+void Shard::add_to(Stats& stats) const {
+  stats.entries += state_.entries.load(std::memory_order_relaxed);
+  for (std::uint32_t i = first_; i < first_ + count_; ++i) {
+    const std::uint32_t use = segment(i).use.load(std::memory_order_relaxed);
+    if (use != kOpen && use != kClosed) continue;
+    stats.value_bytes +=
+        less(segment(i).live.load(std::memory_order_relaxed), segment(i).tombs.load(std::memory_order_relaxed));
+  }
+  stats.sets += state_.sets.load(std::memory_order_relaxed);
+  stats.deletes += state_.deletes.load(std::memory_order_relaxed);
+  stats.evictions += state_.evictions.load(std::memory_order_relaxed);
+  stats.expirations += state_.expirations.load(std::memory_order_relaxed);
+  stats.repairs += state_.repairs.load(std::memory_order_relaxed);
+}
+
+}  // namespace larder::engine
