@@ -16,7 +16,8 @@ std::uint64_t hash64(std::string_view bytes, std::uint64_t seed) {
 std::string sha256_hex(std::string_view bytes) {
   std::array<unsigned char, 32> digest{};
   unsigned int size = 0;
-  LARDER_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1);
+  static const EVP_MD* const kSha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);  // else looked up at each digest
+  LARDER_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, kSha256, nullptr) == 1);
   LARDER_CHECK(size == digest.size());
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string hex;
