@@ -1,4 +1,5 @@
 """The tools that decide whether a change may land must themselves be able to say no."""
+import gzip
 import subprocess
 import sys
 import tempfile
@@ -78,6 +79,38 @@ class CountTests(Tree):
 
     def test_nothing_ran_is_no_proof(self):
         self.assertEqual(self.count().returncode, 1)
+
+
+class Embed(Tree):
+    def embed(self):
+        told = run("embed.py", str(self.root / "page"), str(self.root / "out/assets.cc"))
+        return told, sorted((self.root / "out").glob("assets.*"))
+
+    def test_carries_every_file_whole(self):
+        script = "console.log('larder');\n" * 100
+        self.write("page/index.html", "<html>")
+        self.write("page/assets/app-DiwrgTda.js", script)
+        self.write("page/my-favourite.js", "1")
+        told, _ = self.embed()
+        self.assertEqual(told.returncode, 0, told.stderr)
+        source = (self.root / "out/assets.cc").read_text()
+        for row in ['{"/assets/app-DiwrgTda.js", "text/javascript; charset=utf-8", ', '{"/index.html", "text/html; charset=utf-8", ']:
+            self.assertIn(row, source)
+        self.assertEqual([line.split(", ")[3] for line in source.splitlines() if line.startswith("    {")],
+                         ["true", "false", "false"])
+        blobs = self.root / "out/assets.blobs"
+        self.assertEqual((blobs / "0_plain").read_text(), script)
+        self.assertEqual(gzip.decompress((blobs / "0_gzip").read_bytes()).decode(), script)
+        self.assertFalse((blobs / "1_gzip").exists())  # it would save nothing
+        self.embed()
+        self.assertEqual((self.root / "out/assets.cc").read_text(), source)
+
+    def test_refuses_a_folder_without_a_page(self):
+        self.write("page/readme.txt", "")
+        told, made = self.embed()
+        self.assertEqual(told.returncode, 1)
+        self.assertIn("has no index.html", told.stderr)
+        self.assertEqual(made, [])
 
 
 if __name__ == "__main__":
