@@ -72,8 +72,7 @@ struct Place {
     std::uint64_t number = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
     if (error != std::errc() || end != digits.data() + digits.size() || number < least || number > most)
-      return wrong(shown(digits) + " is no whole number from " + std::to_string(least) + " to " +
-                   std::to_string(most));
+      return wrong(shown(digits) + " is no whole number from " + std::to_string(least) + " to " + std::to_string(most));
     return number;
   }
 
