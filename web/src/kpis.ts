@@ -36,9 +36,14 @@ export class LarderKpis extends LarderPanel {
 
   override connectedCallback() {
     super.connectedCallback();
-    this.client = new PanelClient(this.filters.selection, this, question, (rows) => {
+    let of_all = false;  // whether the question on its way has no filter
+    const ask = (filter: FilterExpr) => {
+      of_all = Array.isArray(filter) && filter.length === 0;
+      return question(filter);
+    };
+    this.client = new PanelClient(this.filters.selection, this, ask, (rows) => {
       this.figures = read(rows);
-      if (!this.filters.any) this.all = this.figures;
+      if (of_all) this.all = this.figures;
       else if (!this.all) this.compare();
       this.dispatchEvent(new CustomEvent('larder-total', {detail: this.figures.flights, bubbles: true}));
     });
@@ -56,11 +61,11 @@ export class LarderKpis extends LarderPanel {
 
   protected override view() {
     const {figures, all} = this;
-    const compared = this.filters.any && all ? all : null;
+    const compared = all && figures !== all ? all : null;  // by what is shown, which may lag behind what is picked
     const late = (of: Figures) => (of.flights ? of.late / of.flights : null);
     return html`
       <dl class="kpis">
-        ${figure('flights', 'Flights', count(figures?.flights), '', compared && `${share(figures!.flights / all!.flights)} of ${count(all!.flights)}`)}
+        ${figure('flights', 'Flights', count(figures?.flights), '', compared && `${share(figures!.flights / compared.flights)} of ${count(compared.flights)}`)}
         ${figure('delay', 'Average delay', decimal(figures?.delay), 'min', compared && `${decimal(compared.delay)} min over all`)}
         ${figure('late', `Delayed over ${LATE_MIN} min`, share(figures && late(figures)), '', compared && `${share(late(compared))} over all`)}
         ${figure('distance', 'Average distance', count(figures?.distance), 'mi', compared && `${count(compared.distance)} mi over all`)}
