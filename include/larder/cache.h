@@ -134,6 +134,8 @@ class Cache {
   // The value copied into `value`, whose capacity is reused; false: not here, `value` unchanged.
   bool get(std::string_view key, std::string& value) const;
   bool contains(std::string_view key) const;
+  // The value without touching statistics or eviction: for lists of what is there.
+  std::optional<Pin> peek(std::string_view key) const;
   // Metadata without touching statistics or eviction.
   std::optional<EntryInfo> info(std::string_view key) const;
 

@@ -159,8 +159,8 @@ Result<Cache> engine::share_mapping(const Cache& cache, const Options& options) 
 
 // --- Reads ---
 
-std::optional<Pin> Cache::get(std::string_view key) const {
-  Store& store = *impl_->store;
+namespace {
+std::optional<Pin> pin(Store& store, std::string_view key, bool counts_as_read) {
   if (!possible(key) || !store.ready()) return std::nullopt;
   const std::uint64_t hash = store.hash(key);
   Shard& shard = store.shard(hash);
@@ -170,11 +170,16 @@ std::optional<Pin> Cache::get(std::string_view key) const {
     if (!info || !shard.copy(key, hash, 0, value)) return std::nullopt;
     return PinAccess::owned(value, *info);
   }
-  const std::optional<engine::Pinned> pinned = shard.pin(key, hash, Store::stripe());
-  store.count_read(pinned.has_value());
+  const std::optional<engine::Pinned> pinned = shard.pin(key, hash, Store::stripe(), counts_as_read);
+  if (counts_as_read) store.count_read(pinned.has_value());
   if (!pinned) return std::nullopt;
   return PinAccess::held(&store, *pinned);
 }
+}  // namespace
+
+std::optional<Pin> Cache::get(std::string_view key) const { return pin(*impl_->store, key, true); }
+
+std::optional<Pin> Cache::peek(std::string_view key) const { return pin(*impl_->store, key, false); }
 
 bool Cache::get(std::string_view key, std::string& value) const {
   Store& store = *impl_->store;

@@ -226,6 +226,14 @@ TEST_F(CacheTest, TellsAboutAnEntry) {
   EXPECT_GT(info.sequence, 0u);
 }
 
+TEST_F(CacheTest, PeeksWithoutLeavingATrace) {
+  cache_->set("a", "1").value();
+  EXPECT_EQ(cache_->peek("a")->bytes(), "1");
+  EXPECT_EQ(cache_->peek("b"), std::nullopt);
+  EXPECT_EQ(cache_->stats().hits, 0u);
+  EXPECT_EQ(cache_->stats().misses, 0u);
+}
+
 TEST_F(CacheTest, Counts) {
   cache_->set("a", "1").value();
   cache_->set("b", "1").value();

@@ -155,7 +155,7 @@ std::optional<EntryInfo> Shard::info(std::string_view key, std::uint64_t hash, b
   return found;
 }
 
-std::optional<Pinned> Shard::pin(std::string_view key, std::uint64_t hash, std::uint32_t stripe) {
+std::optional<Pinned> Shard::pin(std::string_view key, std::uint64_t hash, std::uint32_t stripe, bool counts_as_read) {
   Pinned pinned;
   bool over = false;
   const bool hit =
@@ -170,7 +170,7 @@ std::optional<Pinned> Shard::pin(std::string_view key, std::uint64_t hash, std::
                return held;
              }
              pinned = {{record.value(), record.head.value_size}, info_of(record), &count};
-             raise_frequency(slot, word);
+             if (counts_as_read) raise_frequency(slot, word);
              return true;
            });
   if (!hit || over) return std::nullopt;

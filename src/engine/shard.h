@@ -56,7 +56,7 @@ class Shard {
   void prefetch(std::uint64_t hash) const { index_.prefetch(hash); }
   bool copy(std::string_view key, std::uint64_t hash, std::uint32_t stripe, std::string& value);
   std::optional<EntryInfo> info(std::string_view key, std::uint64_t hash, bool counts_as_read);
-  std::optional<Pinned> pin(std::string_view key, std::uint64_t hash, std::uint32_t stripe);
+  std::optional<Pinned> pin(std::string_view key, std::uint64_t hash, std::uint32_t stripe, bool counts_as_read);
   // Adds to `items` the shard's live entries with sequence > after, at least the first `limit` of them.
   void collect(std::uint64_t after, std::size_t limit, std::uint32_t stripe, std::vector<Item>& items);
 
