@@ -169,7 +169,7 @@ void HttpFront::list_entries(const CallPtr& call) {
           break;
         }
         after = item.info.sequence;
-        if (item.key.starts_with(ask.prefix)) entries.push_back(entry_of(item, parts_.cache.get(item.key)));
+        if (item.key.starts_with(ask.prefix)) entries.push_back(entry_of(item, parts_.cache.peek(item.key)));
       }
       scanned += items.size();
       if (scanned >= kScannedMax && next.is_null()) next = after;
