@@ -160,8 +160,10 @@ void HttpFront::list_entries(const CallPtr& call) {
     Json entries = Json::array();
     Json next = nullptr;
     std::uint64_t after = ask.after;
+    // Each step reads the whole store's log, so it takes all it can need.
+    const std::size_t step = ask.prefix.empty() ? ask.limit + 1 : kScannedMax / 10;
     for (std::size_t scanned = 0; next.is_null();) {
-      const std::vector<Item> items = parts_.cache.list(after, kEntriesMax);
+      const std::vector<Item> items = parts_.cache.list(after, step);
       if (items.empty()) break;
       for (const Item& item : items) {
         if (entries.size() == ask.limit) {  // there is one more at least
