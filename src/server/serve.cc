@@ -20,6 +20,7 @@
 #include "net/http_server.h"
 #include "net/workers.h"
 #include "query/query_cache.h"
+#include "server/admission.h"
 #include "server/assets.h"
 #include "server/config.h"
 #include "server/gate.h"
@@ -31,7 +32,8 @@
 namespace larder::server {
 namespace {
 
-constexpr unsigned kQueriesAtOnce = 8;  // the engine below shares its own threads among them
+constexpr unsigned kQueriesAtOnce = 8;  // in the engine, which shares its own threads among them
+constexpr unsigned kQueryWorkers = 64;  // that hold a query: most wait for their turn, or for one asked already
 constexpr std::size_t kQueriesWaitingMax = 256;
 constexpr std::size_t kChoresWaitingMax = 256;
 
@@ -129,9 +131,10 @@ Status serve(const ServeOptions& options) {
   if (const std::uint64_t kept = cache.options().size_limit_bytes; kept != config.store.size_bytes)
     log.event(LogLevel::kWarn, "the store keeps the size it was made with",
               {{"size", format_bytes(kept)}, {"wanted", format_bytes(config.store.size_bytes)}});
-  query::QueryCache queries(cache, *files, {});
+  Admission admitted(*files, kQueriesAtOnce);
+  query::QueryCache queries(cache, admitted, {});
 
-  net::Workers query_workers(kQueriesAtOnce, kQueriesWaitingMax);
+  net::Workers query_workers(kQueryWorkers, kQueriesWaitingMax);
   net::Workers chores(std::max(2u, std::thread::hardware_concurrency()), kChoresWaitingMax);
   History history;
   HttpFront front(
