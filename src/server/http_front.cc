@@ -104,9 +104,9 @@ void HttpFront::route(const CallPtr& call, std::string_view path) {
     if (route.path.ends_with(kHole)) {
       const std::string_view folder = route.path.substr(0, route.path.size() - kHole.size());
       if (!path.starts_with(folder)) continue;
+      call->shown_path = route.path;
       segment = path.substr(folder.size());
       if (segment.empty() || segment.find('/') != std::string_view::npos) continue;
-      call->shown_path = route.path;
     } else if (route.path != path) {
       continue;
     }

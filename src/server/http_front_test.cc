@@ -545,6 +545,7 @@ TEST(HttpFront, LogsNoDataButWhatAnOperatorNeeds) {
   c.ask(post(R"({"sql":"bad","params":["secret-two"]})"));
   c.ask(request("DELETE", "/api/v1/entries/secret-three"));
   c.ask(request("GET", "/api/v1/entries?prefix=secret-four"));
+  c.ask(request("DELETE", "/api/v1/entries/secret-five/secret-six"));
   c.ask(sql("broken"));
   c.ask(request("GET", "/healthz"));
   const std::string log = served.logged();

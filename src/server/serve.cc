@@ -58,7 +58,7 @@ class Stopper {
   // False: the time was over before anybody said stop.
   bool wait_ms(std::int64_t ms) const {
     pollfd waited{event_.get(), POLLIN, 0};
-    return ::poll(&waited, 1, static_cast<int>(std::max<std::int64_t>(ms, 0))) > 0;
+    return ::poll(&waited, 1, static_cast<int>(ms)) > 0;
   }
 
  private:
@@ -112,6 +112,18 @@ HistoryPoint point_now(const Clock& clock, const Cache& cache, const query::Quer
   return {clock.now_ms(), asked.hits, asked.misses, store.entries, store.disk_bytes, asked.saved_ms};
 }
 
+bool is_loopback(std::string_view address) {
+  return address == "localhost" || address == "::1" || address.starts_with("127.");
+}
+
+// Where a browser of this machine finds a server that listens there, on all addresses perhaps.
+std::string reachable(std::string_view address, const std::string& listening) {
+  const std::string port = listening.substr(listening.rfind(':'));
+  if (address == "0.0.0.0") return "127.0.0.1" + port;
+  if (address == "::") return "[::1]" + port;
+  return listening;
+}
+
 void print_ready(const std::string& url) {
   std::printf("larder: %s\n", url.c_str());
   std::fflush(stdout);
@@ -145,17 +157,16 @@ Status serve(const ServeOptions& options) {
       {.address = config.server.address, .port = config.server.port, .body_bytes_max = config.server.body_bytes_max},
       front));
 
-  const std::string url = "http://" + http->address() + "/";
+  const std::string url = "http://" + reachable(config.server.address, http->address()) + "/";
   front.set_ready(true);
   log.event(LogLevel::kInfo, "listening", {{"url", url}, {"store", config.store.path.string()}});
+  if (!is_loopback(config.server.address))
+    log.event(LogLevel::kWarn, "whoever reaches this port may ask everything, as there is no sign-in",
+              {{"address", http->address()}});
   options.ready ? options.ready(url) : print_ready(url);
 
   history.add(point_now(clock, cache, queries));
-  for (std::int64_t next_ns = clock.steady_ns();;) {
-    next_ns += History::kEveryMs * 1'000'000;
-    if (stopper.wait_ms((next_ns - clock.steady_ns()) / 1'000'000)) break;
-    history.add(point_now(clock, cache, queries));
-  }
+  while (!stopper.wait_ms(History::kEveryMs)) history.add(point_now(clock, cache, queries));
 
   // The other way round: no new requests, then those that run, then those who work for them.
   log.event(LogLevel::kInfo, "stopping", {{"connections", std::to_string(http->connections())}});
