@@ -27,7 +27,7 @@
 #include "server/history.h"
 #include "server/http_front.h"
 #include "server/log.h"
-#include "sources/files.h"
+#include "server/open_sources.h"
 
 namespace larder::server {
 namespace {
@@ -91,14 +91,6 @@ Result<Config> configure(const ServeOptions& options) {
   if (options.listen) TRY(parse_listen(*options.listen, config.server));
   if (options.store) config.store.path = *options.store;
   return config;
-}
-
-Result<std::unique_ptr<sources::FilesSource>> open_sources(const Config& config) {
-  sources::FilesSource::Options options{
-      .places = {}, .memory_bytes_max = config.query.memory_bytes, .threads = config.query.threads, .spill = {}};
-  for (const Config::Source& source : config.sources)
-    options.places.push_back({source.name, source.path, sources::format_named(source.format)});
-  return sources::FilesSource::open(options);
 }
 
 Result<Assets> open_assets(const std::filesystem::path& ui_dir) {
