@@ -1,8 +1,8 @@
 # larder_module(NAME [MODULE...] [LIBS target...]): the library larder_NAME from src/NAME/*.cc.
 #
 # Beside it, by the ending of the file: NAME_test from *_test.cc (GoogleTest, each case a CTest case), and one
-# libFuzzer program from each *_fuzz.cc when LARDER_FUZZ is on. A module without sources yet is an interface library,
-# so that the picture of the modules is whole from the first day.
+# libFuzzer program from each *_fuzz.cc when LARDER_FUZZ is on. A main.cc is left to the program that it is. A module
+# without sources yet is an interface library, so that the picture of the modules is whole from the first day.
 set(LARDER_MODULES "" CACHE INTERNAL "modules declared so far, lowest first")
 
 # Compiler settings for all our own code.
@@ -18,7 +18,7 @@ function(larder_module name)
   file(GLOB sources CONFIGURE_DEPENDS ${name}/*.cc)
   set(tests ${sources})
   set(fuzzers ${sources})
-  list(FILTER sources EXCLUDE REGEX "_(test|fuzz)\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "_(test|fuzz)\\.cc$|/main\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cc$")
 

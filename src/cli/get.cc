@@ -1,0 +1,46 @@
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/try.h"
+#include "cli/command.h"
+#include "cli/json.h"
+#include "cli/output.h"
+
+namespace larder::cli {
+namespace {
+
+struct Words {
+  std::string store;
+  std::string key;
+  bool json = false;
+};
+
+Status run(const Words& words) {
+  const Cache cache = TRY(open_store(words.store, Access::kRead));
+  const std::optional<Pin> pin = cache.get(words.key);
+  if (!pin) return Error{Code::kNotFound, "no entry '" + printable(words.key) + "'"}.in(words.store);
+  if (!words.json) {
+    put(pin->bytes());
+    return {};
+  }
+  Json line;
+  put_key(line, words.key);
+  put_value(line, pin->bytes());
+  line["bytes"] = pin->bytes().size();
+  line["stored_ms"] = pin->info().stored_ms;
+  line["expires_ms"] = pin->info().expires_ms;
+  put(line_of(line));
+  return {};
+}
+
+}  // namespace
+
+Run declare_get(CLI::App& app) {
+  auto words = std::make_shared<Words>();
+  app.add_option("key", words->key, "Key of the entry")->required();
+  add_store_option(app, words->store);
+  app.add_flag("--json", words->json, "The entry as a line of JSON in place of its bytes");
+  return [words] { return run(*words); };
+}
+
+}  // namespace larder::cli
