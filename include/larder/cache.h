@@ -37,10 +37,12 @@ enum class Durability : std::uint32_t {
 };
 
 struct Options {
-  // These three are kept in the directory: they count when the cache is created, and an opener of an existing cache
-  // gets what is kept (see Cache::options). Zero asks for the default.
+  // These are kept in the directory: they count when the cache is created, and an opener of an existing cache gets what
+  // is kept (see Cache::options). Zero asks for the default.
   std::uint64_t size_limit_bytes = 0;  // of all files together; default 1 GiB, least 16 MiB
-  std::uint32_t shards = 0;  // writers of different shards do not wait for each other; power of two; default 8
+  // Writers of different shards do not wait for each other. A power of two, at least 4 MiB to each. Default: one for
+  // each 256 MiB, at most 16.
+  std::uint32_t shards = 0;
   Durability durability = Durability::kTimed;
   std::uint32_t flush_every_ms = 1000;  // for kTimed
 
@@ -64,7 +66,8 @@ struct EntryInfo {
 
 // A view of a value in shared memory. It stays valid, and its bytes unchanged, until the Pin goes, even when the entry
 // is overwritten, deleted or evicted meanwhile. Move-only. Holds back the space it points into: keep it for a moment,
-// not for hours, and copy what must last. Must not outlive its Cache. May be used and destroyed by any thread.
+// not for hours, and copy what must last. Must not outlive its Cache. May be used and destroyed by any thread. A forked
+// child must not use the pins it inherited, but may destroy them.
 class Pin {
  public:
   Pin(Pin&&) noexcept;

@@ -68,6 +68,9 @@ Shard::Scanned Shard::scan(std::uint32_t number, std::uint32_t limit, bool mend,
   std::uint64_t patience = 8 * std::uint64_t{segment_bytes_};
   std::uint32_t offset = scanned.end;
   while (offset < limit && patience > 0) {
+    // No record has a sequence of zero: runs of zeros are passed over quickly.
+    while (offset + kRecordLeast <= limit && word_at(base + offset)[1].load(std::memory_order_relaxed) == 0)
+      offset += 8;
     const std::optional<Record> record = Record::read(base + offset, limit - offset);
     if (record) patience -= std::min(patience, record->head.bytes());
     if (!record || !whole(*record, generation)) {

@@ -162,13 +162,10 @@ Result<Room> Shard::reserve(Queue queue, std::uint64_t bytes) {
       }
       const Progress progress = evict_step(~std::uint64_t{0});
       if (round < 8 * count_ && (progress == Progress::kSome || progress == Progress::kDone)) continue;
-      bool pins = false;
       for (std::uint32_t i = first_; i < first_ + count_; ++i) {
-        const std::uint32_t use = segment(i).use.load(std::memory_order_relaxed);
-        if (use == kFree && !gone(segment(i))) return Room::kFlush;
-        pins = pins || use == kDraining;
+        if (segment(i).use.load(std::memory_order_relaxed) == kFree && !gone(segment(i))) return Room::kFlush;
       }
-      if (pins) return Room::kPins;
+      if (draining()) return Room::kPins;
       return Error{Code::kNoSpace, files_->path().string() + ": the cache is full and nothing can be evicted"};
     }
     TRY(make_ready(to, segment(to).used.load(std::memory_order_relaxed) + bytes));
@@ -188,7 +185,7 @@ bool Shard::room_for_moving(std::uint64_t bytes) {
 
 // --- Freeing ---------------------------------------------------------------------------------------------------------
 
-bool Shard::choose_victim() {
+bool Shard::choose_victim(bool take_pinned) {
   const std::int64_t now_ms = now_.coarse_ms();
   const std::uint64_t capacity = std::uint64_t{allowed_segments()} * segment_bytes_;
   std::uint64_t live = 0;
@@ -210,7 +207,7 @@ bool Shard::choose_victim() {
     live += at.live.load(std::memory_order_relaxed);
     tombs += at.tombs.load(std::memory_order_relaxed);
     if (queue == kSmall) small_used += at.used.load(std::memory_order_relaxed);
-    if (use != kClosed) continue;
+    if (use != kClosed || (!take_pinned && pinned(i))) continue;
     if (emptiest == kNone ||
         at.live.load(std::memory_order_relaxed) < segment(emptiest).live.load(std::memory_order_relaxed))
       emptiest = i;
@@ -252,7 +249,9 @@ Shard::Progress Shard::evict_step(std::uint64_t budget) {
   std::uint32_t victim = state_.victim.load(std::memory_order_relaxed);
   if (!mine(victim) || segment(victim).use.load(std::memory_order_relaxed) != kClosed) {
     sweep();
-    if (!choose_victim()) return Progress::kNothing;
+    // One that is pinned cannot be written to soon: it is taken when there is no other, and only one at a time, since a
+    // long list() pins them all.
+    if (!choose_victim(false) && (draining() || !choose_victim(true))) return Progress::kNothing;
     victim = state_.victim.load(std::memory_order_relaxed);
   }
   const std::uint32_t used = std::min(segment(victim).used.load(std::memory_order_relaxed), segment_bytes_);
@@ -342,14 +341,17 @@ bool Shard::move_on(const Record& record, std::uint64_t hash, Word* slot, std::u
 
 // Every slot that points into the segment, when its records cannot be walked.
 void Shard::drop_all_in(std::uint32_t victim) {
+  std::vector<Word*> slots;
   index_.for_each([&](std::uint64_t, Word& slot, std::uint64_t word) {
-    if (Slot::offset(word) >> shift_ != victim) return;
+    if (Slot::offset(word) >> shift_ == victim) slots.push_back(&slot);
+  });
+  for (Word* slot : slots) {
     Change change;
-    change.slot = &slot;
+    change.slot = slot;
     change.entries = -1;
     commit(change);
     count_one(state_.evictions);
-  });
+  }
 }
 
 void Shard::retire(std::uint32_t victim) {
@@ -371,6 +373,13 @@ void Shard::sweep() {
     changed = true;
   }
   if (changed) recount_spare();
+}
+
+bool Shard::draining() const {
+  for (std::uint32_t i = first_; i < first_ + count_; ++i) {
+    if (segment(i).use.load(std::memory_order_relaxed) == kDraining) return true;
+  }
+  return false;
 }
 
 bool Shard::pinned(std::uint32_t number) const {

@@ -137,7 +137,7 @@ class Shard {
     std::uint64_t word = 0;
     Record record;
   };
-  std::optional<Entry> find(std::string_view key, std::uint64_t hash) const LARDER_REQUIRES(lock_);
+  std::optional<Entry> find(std::string_view key, std::uint64_t hash) const;  // under the lock
   Result<bool> put_locked(const Put& put, Queue queue, const std::optional<Entry>& old) LARDER_REQUIRES(lock_);
   // Removes the entry; a tombstone is left where an older record may come back without it.
   void remove(const Entry& entry, std::uint64_t tombstone_sequence, std::uint32_t tombstone_segment)
@@ -163,7 +163,7 @@ class Shard {
   Status make_ready(std::uint32_t segment, std::uint64_t end) LARDER_REQUIRES(lock_);
   enum class Progress { kSome, kDone, kNothing, kStuck };
   Progress evict_step(std::uint64_t budget) LARDER_REQUIRES(lock_);
-  bool choose_victim() LARDER_REQUIRES(lock_);
+  bool choose_victim(bool take_pinned) LARDER_REQUIRES(lock_);
   bool deal_with(std::uint32_t victim, const Record& record, std::uint64_t offset) LARDER_REQUIRES(lock_);
   bool move_on(const Record& record, std::uint64_t hash, Word* slot, std::uint64_t frequency, std::uint64_t offset)
       LARDER_REQUIRES(lock_);
@@ -173,6 +173,7 @@ class Shard {
   void drop_all_in(std::uint32_t victim) LARDER_REQUIRES(lock_);
   void free_segment(std::uint32_t segment) LARDER_REQUIRES(lock_);
   bool pinned(std::uint32_t segment) const;
+  bool draining() const;
   bool gone(const SegmentState& segment) const;
   bool older_may_exist(std::uint64_t sequence, std::uint32_t except) const;
   std::uint32_t allowed_segments() const;

@@ -1,0 +1,278 @@
+// Power loss and damage. A cache is written, closed, cut or damaged, and opened as if the machine had been restarted.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <larder/cache.h>
+
+#include <map>
+
+#include "base/clock.h"
+#include "engine/test_directory.h"
+#include "engine/test_files.h"
+
+namespace larder {
+namespace {
+
+using ::testing::AnyOf;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+constexpr std::uint64_t kLimit = 16 << 20;
+
+class RecoveryTest : public ::testing::Test {
+ protected:
+  void SetUp() override { open(); }
+
+  void open() {
+    cache_.reset();
+    cache_.emplace(
+        Cache::open(path(), {.size_limit_bytes = kLimit, .durability = Durability::kNone, .clock = &clock_}).value());
+  }
+  void close() { cache_.reset(); }
+  void restart() {
+    close();
+    engine::lose_power(path());
+    open();
+  }
+  const std::filesystem::path& path() const { return directory_.path(); }
+
+  void put(const std::string& key, const std::string& value, std::int64_t ttl_ms = 0) {
+    cache_->set(key, value, {.ttl_ms = ttl_ms}).value();
+  }
+  std::string get(const std::string& key) {
+    std::string value = "-";
+    cache_->get(key, value);
+    return value;
+  }
+  // Everything, as "a=1 b=2 ".
+  std::string all() {
+    std::string text;
+    for (const Item& item : cache_->list()) text += item.key + "=" + get(item.key) + " ";
+    return text;
+  }
+  std::vector<std::string> faults() { return cache_->check().value().findings; }
+
+  // The first segment, where a small cache has everything.
+  std::string segment() { return engine::read_bytes(path() / "log", 0, 1024); }
+  void replace_segment(const std::string& bytes) {
+    std::filesystem::resize_file(path() / "log", 1024);  // and nothing behind it
+    engine::write_bytes(path() / "log", 0, bytes);
+  }
+
+  engine::TestDirectory directory_;
+  ManualClock clock_;
+  std::optional<Cache> cache_;
+};
+
+TEST_F(RecoveryTest, FindsEverythingInTheLog) {
+  put("a", "1");
+  put("b", "2");
+  put("a", "3");
+  put("gone", "x");
+  cache_->del("gone").value();
+  put("timed", "4", 100);
+  restart();
+  EXPECT_EQ(all(), "b=2 a=3 timed=4 ");
+  EXPECT_THAT(faults(), IsEmpty());
+  clock_.advance_ms(100);
+  EXPECT_EQ(get("timed"), "-");
+}
+
+TEST_F(RecoveryTest, GivesNoSequenceOutTwice) {
+  put("a", "1");
+  const std::uint64_t before = cache_->info("a")->sequence;
+  restart();
+  put("b", "2");
+  EXPECT_GT(cache_->info("b")->sequence, before);
+}
+
+TEST_F(RecoveryTest, TouchAndCountSurvive) {
+  put("a", "1", 100);
+  cache_->touch("a", 5000).value();
+  cache_->incr("n", 7).value();
+  cache_->incr("n", 7).value();
+  restart();
+  clock_.advance_ms(4999);
+  EXPECT_EQ(all(), "a=1 n=14 ");
+}
+
+TEST_F(RecoveryTest, WhatWasClearedStaysCleared) {
+  put("a", "1");
+  put("b", "2");
+  cache_->clear().value();
+  put("b", "3");
+  restart();
+  EXPECT_EQ(all(), "b=3 ");
+}
+
+TEST_F(RecoveryTest, WhatWasClearedStaysClearedEvenWhenTheLogDidNotHearOfIt) {
+  put("a", "1");
+  const std::string before = segment();
+  cache_->clear().value();
+  close();
+  replace_segment(before);
+  restart();
+  EXPECT_EQ(all(), "");
+}
+
+TEST_F(RecoveryTest, KeepsEverythingBeforeTheCut) {
+  put("a", "1");
+  put("b", "22", 1000);
+  put("a", "333");
+  cache_->del("b").value();
+  put("c", std::string(300, 'c'));
+  const std::string c = "c=" + std::string(300, 'c') + " ";
+  close();
+  const std::string whole = segment();
+  std::string last = "?";
+  for (std::size_t cut = whole.size(); cut-- > 0;) {
+    replace_segment(whole.substr(0, cut) + std::string(whole.size() - cut, '\0'));
+    restart();
+    const std::string now = all();
+    ASSERT_THAT(now, AnyOf("a=333 " + c, "a=333 ", "b=22 a=333 ", "a=1 b=22 ", "a=1 ", "")) << cut;
+    ASSERT_THAT(faults(), IsEmpty()) << cut;
+    put("new", "entry");
+    ASSERT_EQ(get("new"), "entry") << cut;
+    last = now;
+  }
+  EXPECT_EQ(last, "");
+}
+
+TEST_F(RecoveryTest, OpensAFileThatWasCutShort) {
+  put("a", "1");
+  put("b", "2");
+  close();
+  for (std::uint64_t size : {200u, 64u, 0u}) {
+    std::filesystem::resize_file(path() / "log", size);
+    open();  // even in the same boot
+    EXPECT_THAT(all(), AnyOf("a=1 b=2 ", "a=1 ", ""));
+    EXPECT_THAT(faults(), IsEmpty());
+    close();
+  }
+}
+
+TEST_F(RecoveryTest, MakesALostIndexAnew) {
+  for (int i = 0; i < 5000; ++i) put(std::to_string(i), std::to_string(i));
+  close();
+  std::filesystem::remove(path() / "idx");
+  open();
+  for (int i = 0; i < 5000; ++i) ASSERT_EQ(get(std::to_string(i)), std::to_string(i));
+  EXPECT_THAT(faults(), IsEmpty());
+}
+
+TEST_F(RecoveryTest, ADamagedByteCostsOneRecord) {
+  const std::map<std::string, std::string> entries{
+      {"one", "first"}, {"two", std::string(40, '2')}, {"three", std::string(300, '3')}, {"four", ""}, {"five", "5"}};
+  for (const auto& [key, value] : entries) put(key, value, key == "five" ? 1000 : 0);
+  close();
+  const std::string whole = segment();
+  for (std::size_t at = 64; at < 800; ++at) {
+    for (unsigned char flip : {0x01, 0x80}) {
+      std::string damaged = whole;
+      damaged[at] = static_cast<char>(damaged[at] ^ flip);
+      replace_segment(damaged);
+      restart();
+      std::size_t here = 0;
+      for (const auto& [key, value] : entries) {
+        const std::string now = get(key);
+        ASSERT_THAT(now, AnyOf(value, "-")) << at;
+        here += now == "-" ? 0 : 1;
+      }
+      ASSERT_GE(here, entries.size() - 1) << at;
+      ASSERT_THAT(faults(), IsEmpty()) << at;  // what is damaged was set aside
+    }
+  }
+}
+
+TEST_F(RecoveryTest, CheckFindsDamageAndRepairs) {
+  put("a", "1");
+  put("b", std::string(100, 'b'));
+  put("c", "3");
+  const std::string whole = segment();
+  std::string damaged = whole;
+  damaged[damaged.find("bbbb")] = 'X';
+  engine::write_bytes(path() / "log", 0, damaged);
+  const CheckReport report = cache_->check().value();
+  ASSERT_THAT(report.findings, Not(IsEmpty()));
+  EXPECT_THAT(report.findings[0], ::testing::HasSubstr("log: damaged record in segment 0 at byte 96"));
+  EXPECT_EQ(report.repaired, 0u);
+  EXPECT_GT(cache_->check(true).value().repaired, 0u);
+  EXPECT_THAT(faults(), IsEmpty());
+  EXPECT_EQ(all(), "a=1 c=3 ");
+}
+
+TEST_F(RecoveryTest, CheckRepairsTheIndex) {
+  for (int i = 0; i < 1000; ++i) put(std::to_string(i), std::to_string(i));
+  close();
+  const engine::Geometry g{kLimit, 1, engine::Geometry::default_segment_shift(kLimit, 1)};
+  const std::string buckets = engine::read_bytes(path() / "idx", g.buckets_at(), 256 * 64);
+  for (std::size_t at = 0; at < buckets.size(); at += 1237) {
+    std::string damaged = buckets;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x55);
+    damaged[at / 2] = static_cast<char>(damaged[at / 2] ^ 0x55);
+    engine::write_bytes(path() / "idx", g.buckets_at(), damaged);
+    open();
+    cache_->check(true).value();
+    ASSERT_THAT(faults(), IsEmpty()) << at;
+    for (int i = 0; i < 1000; ++i) ASSERT_EQ(get(std::to_string(i)), std::to_string(i)) << at;
+    close();
+    engine::write_bytes(path() / "idx", g.buckets_at(), buckets);
+  }
+}
+
+// A deleted or overwritten key must not come back by a rebuild, whatever was evicted and moved since.
+TEST_F(RecoveryTest, NothingOldComesBackAfterMakingRoom) {
+  const std::string filler(1000, 'f');
+  for (int i = 0; i < 200; ++i) put("deleted " + std::to_string(i), "old");
+  for (int i = 0; i < 200; ++i) put("changed " + std::to_string(i), "old");
+  for (int i = 0; i < 2000; ++i) {
+    put("filler " + std::to_string(i), filler);
+    cache_->contains("filler " + std::to_string(i));
+  }
+  for (int i = 0; i < 200; ++i) cache_->del("deleted " + std::to_string(i)).value();
+  for (int i = 0; i < 200; ++i) put("changed " + std::to_string(i), "new");
+  for (int round = 0; round < 12; ++round) {
+    for (int i = 0; i < 3000; ++i) put("more " + std::to_string(round * 3000 + i), filler);
+    restart();
+    for (int i = 0; i < 200; ++i) {
+      ASSERT_EQ(get("deleted " + std::to_string(i)), "-") << round;
+      ASSERT_THAT(get("changed " + std::to_string(i)), AnyOf("new", "-")) << round;
+    }
+    ASSERT_THAT(faults(), IsEmpty());
+  }
+}
+
+TEST_F(RecoveryTest, RebuildsAFullCache) {
+  for (int i = 0; i < 60'000; ++i) put(std::to_string(i), std::string(1000, 'v'));
+  const std::uint64_t before = cache_->stats().entries;
+  restart();
+  EXPECT_GE(cache_->stats().entries, before);
+  EXPECT_THAT(faults(), IsEmpty());
+  for (int i = 0; i < 60'000; ++i) put("again " + std::to_string(i), std::string(1000, 'v'));
+  EXPECT_THAT(faults(), IsEmpty());
+}
+
+TEST_F(RecoveryTest, ACleanCloseNeedsNoRebuild) {
+  engine::TestDirectory directory;
+  const Options options{.size_limit_bytes = kLimit, .durability = Durability::kTimed};
+  {
+    Cache cache = Cache::open(directory.path(), options).value();
+    cache.set("a", "1").value();
+  }
+  // Another boot, but clean: the index is taken as it is. Shown by an index that a rebuild would have mended.
+  engine::write_bytes(directory.path() / "ctl", engine::kPage + offsetof(engine::Globals, boot_id), "another boot");
+  const engine::Geometry g{kLimit, 1, engine::Geometry::default_segment_shift(kLimit, 1)};
+  engine::write_bytes(directory.path() / "idx", g.buckets_at(), std::string(256 * 64, '\0'));
+  std::string value;
+  {
+    Cache cache = Cache::open(directory.path(), options).value();
+    EXPECT_FALSE(cache.get("a", value));
+    cache.set("b", "2").value();  // not clean any more
+    engine::lose_power(directory.path());
+    Cache after = Cache::open(directory.path(), options).value();
+    EXPECT_TRUE(after.get("a", value));
+    EXPECT_TRUE(after.get("b", value));
+  }
+}
+
+}  // namespace
+}  // namespace larder
