@@ -268,7 +268,9 @@ int run_all(int argc, char** argv) {
   app.add_option("workload", arguments.names, "names of workloads; default: all");
   app.add_option("--workloads", arguments.workloads, "folder of the workloads' YAML files")->required();
   app.add_option("--dir", arguments.dir, "where stores are made; emptied at the end")->required();
-  app.add_option("--systems", arguments.systems, "only these, separated by commas")->delimiter(',');
+  app.add_option("--systems", arguments.systems, "only these, separated by commas")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   app.add_option("--scale", arguments.scale, "times the keys of each workload");
   app.add_flag("--list-systems", arguments.list_systems, "print the systems' names and stop");
   app.add_option("--repeats", arguments.repeats, "rounds; figures are medians")->check(CLI::Range(1, 1000));

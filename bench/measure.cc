@@ -18,8 +18,8 @@
 #if __has_include(<valgrind/callgrind.h>)
 #include <valgrind/callgrind.h>
 #else
-#define CALLGRIND_START_INSTRUMENTATION
-#define CALLGRIND_STOP_INSTRUMENTATION
+#define CALLGRIND_START_INSTRUMENTATION (void)0
+#define CALLGRIND_STOP_INSTRUMENTATION (void)0
 #endif
 
 namespace bench {
@@ -131,7 +131,7 @@ void work(const Job& job, Store& store, unsigned index, unsigned workers) {
   const std::uint64_t cpu_before = counts_cpu ? own_cpu_ns() : 0;
   meet(shared.ready, workers);
 
-  CALLGRIND_START_INSTRUMENTATION;
+  if (job.mode == Mode::kTime) CALLGRIND_START_INSTRUMENTATION;
   const std::uint64_t start = now_ns();
   const std::uint64_t end =
       job.mode == Mode::kFill ? ~0ULL : start + static_cast<std::uint64_t>(job.limits.run_seconds * 1e9);
