@@ -47,31 +47,23 @@ inline void copy_out(char* to, const char* from, std::size_t size) {
 #if !defined(LARDER_WORDS_ONLY)
   if (size >= kLongRun) return move_long(to, from, size);
 #endif
-  const unsigned shift = static_cast<unsigned>(skew) * 8;
-  if (shift == 0) {
-    for (; size >= 8; size -= 8, to += 8, ++word) {
-      std::uint64_t bytes = word->load(std::memory_order_relaxed);
-      std::memcpy(to, &bytes, 8);
-    }
-    if (size > 0) {
-      std::uint64_t bytes = word->load(std::memory_order_relaxed);
-      std::memcpy(to, &bytes, size);
-    }
-    return;
+  if (skew != 0) {
+    // The rest of the first word. All eight bytes are stored where there is room: what follows overwrites the surplus,
+    // and a store of a fixed size is one instruction.
+    const std::uint64_t bytes = (word++)->load(std::memory_order_relaxed) >> (skew * 8);
+    const std::size_t head = size < 8 - skew ? size : 8 - skew;
+    std::memcpy(to, &bytes, size >= 8 ? 8 : head);
+    to += head;
+    size -= head;
   }
-  std::uint64_t low = word->load(std::memory_order_relaxed) >> shift;
-  const std::size_t have = 8 - skew;  // bytes in `low`
-  while (size > have) {
-    std::uint64_t next = (++word)->load(std::memory_order_relaxed);
-    std::uint64_t bytes = low | next << (64 - shift);
-    std::size_t part = size < 8 ? size : 8;
-    std::memcpy(to, &bytes, part);
-    to += part;
-    size -= part;
-    low = next >> shift;
-    if (size == 0) return;
+  for (; size >= 8; size -= 8, to += 8, ++word) {
+    const std::uint64_t bytes = word->load(std::memory_order_relaxed);
+    std::memcpy(to, &bytes, 8);
   }
-  std::memcpy(to, &low, size);
+  if (size > 0) {
+    const std::uint64_t bytes = word->load(std::memory_order_relaxed);
+    std::memcpy(to, &bytes, size);
+  }
 }
 
 // Whether shared memory holds these bytes. `shared` is aligned to 8.
@@ -95,36 +87,27 @@ class WordWriter {
   explicit WordWriter(char* to) : word_(word_at(to)) {}
 
   void put(const char* from, std::size_t size) {
-    if (filled_ == 0) {
+    if (filled_ > 0) {  // the word that is begun comes first, so that whole words follow
+      const std::size_t part = size < 8 - filled_ ? size : 8 - filled_;
+      carry_ |= load(from, part) << (filled_ * 8);
+      filled_ += static_cast<unsigned>(part);
+      from += part;
+      size -= part;
+      if (filled_ < 8) return;
+      pad();
+    }
 #if !defined(LARDER_WORDS_ONLY)
-      if (size >= kLongRun) {
-        const std::size_t whole = size & ~std::size_t{7};
-        move_long(word_, from, whole);
-        word_ += whole / 8;
-        from += whole;
-        size -= whole;
-      }
+    if (size >= kLongRun) {
+      const std::size_t whole = size & ~std::size_t{7};
+      move_long(word_, from, whole);
+      word_ += whole / 8;
+      from += whole;
+      size -= whole;
+    }
 #endif
-      for (; size >= 8; size -= 8, from += 8) put_word(load(from, 8));
-    } else {
-      const unsigned shift = filled_ * 8;
-      for (; size >= 8; size -= 8, from += 8) {
-        std::uint64_t bytes = load(from, 8);
-        put_word(carry_ | bytes << shift);
-        carry_ = bytes >> (64 - shift);
-      }
-    }
-    if (size == 0) return;
-    std::uint64_t bytes = load(from, size);
-    carry_ |= bytes << (filled_ * 8);
-    if (filled_ + size >= 8) {
-      put_word(carry_);
-      const unsigned taken = 8 - filled_;
-      carry_ = taken < size ? bytes >> (taken * 8) : 0;
-      filled_ = static_cast<unsigned>(size) - taken;
-    } else {
-      filled_ += static_cast<unsigned>(size);
-    }
+    for (; size >= 8; size -= 8, from += 8) put_word(load(from, 8));
+    carry_ = load(from, size);
+    filled_ = static_cast<unsigned>(size);
   }
   // Zeros up to the next multiple of 8.
   void pad() {
