@@ -17,7 +17,7 @@ std::string letters(std::size_t size) {
 
 // Shared memory of exactly this size, so that AddressSanitizer sees a word too many.
 struct Shared {
-  explicit Shared(std::size_t bytes) : words((bytes + 7) / 8) {}
+  explicit Shared(std::size_t bytes) : words((bytes + 7) / 8 + (bytes == 0 ? 1 : 0)) {}
   char* data() { return reinterpret_cast<char*>(words.data()); }
   std::vector<Word> words;
 };
@@ -45,6 +45,7 @@ TEST(SharedBytes, WritesPiecesOneAfterAnother) {
         WordWriter writer(shared.data());
         writer.put(text.data(), first);
         writer.put(text.data() + first, second);
+        writer.put(nullptr, 0);
         writer.put(text.data() + first + second, third);
         writer.pad();
         std::string due = text.substr(0, size);
