@@ -32,9 +32,10 @@ Status run(const Words& words) {
     put("\n");
   }
   if (report.findings.size() <= report.repaired) return {};
-  const std::string advice = words.repair ? "" : "; 'larder check --repair' puts right what can be";
-  return Error{Code::kCorrupt, "damaged: " + std::to_string(report.findings.size()) + " findings" + advice}.in(
-      words.store);
+  const std::size_t count = report.findings.size();
+  return Error{Code::kCorrupt, "damaged, " + std::to_string(count) + (count == 1 ? " finding" : " findings") +
+                                   (words.repair ? "" : "; 'larder check --repair' puts right what can be")}
+      .in(words.store);
 }
 
 }  // namespace

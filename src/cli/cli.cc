@@ -73,6 +73,7 @@ int parse_and_run(int argc, const char* const* argv) {
                "larder");
   app.set_help_flag("-h,--help", "Print this help");
   app.set_version_flag("--version", "larder " LARDER_VERSION, "Print the version");
+  app.require_subcommand(0, 1);  // so that a later word is never taken for another
   app.footer("\n'larder COMMAND --help' tells more of each.");
 
   std::vector<Run> runs;

@@ -123,6 +123,7 @@ Run declare_ls(CLI::App& app) {
   app.add_option("--prefix", words->prefix, "Only keys that begin with this")->type_name("TEXT");
   app.add_option("--limit", words->limit, "At most so many, the longest stored first; 0: all")
       ->type_name("COUNT")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   add_store_option(app, words->store);
   add_json_option(app, words->json);

@@ -130,7 +130,10 @@ Run declare_query(CLI::App& app) {
   app.add_option("--format", words->format, "table, json, csv or arrow; default a table at a terminal, else json")
       ->type_name("FORMAT");
   app.add_flag("--json", words->json, "The same as --format json");
-  app.add_option("--rows", words->rows, "Rows that a table shows; 0: all")->type_name("COUNT")->capture_default_str();
+  app.add_option("--rows", words->rows, "Rows that a table shows; 0: all")
+      ->type_name("COUNT")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--config", words->config, "Where the store and the sources are named")
       ->type_name("FILE")
       ->capture_default_str();
