@@ -18,7 +18,7 @@ struct ErrorKind {
 };
 
 // DuckDB's messages start with their kind. What is not listed is the SQL's own fault.
-constexpr std::array<ErrorKind, 14> kErrorKinds = {{
+constexpr std::array<ErrorKind, 12> kErrorKinds = {{
     {"INTERRUPT Error: ", Code::kCancelled},
     {"Out of Memory Error: ", Code::kTooLarge},
     {"IO Error: ", Code::kIo},
@@ -31,8 +31,6 @@ constexpr std::array<ErrorKind, 14> kErrorKinds = {{
     {"Serialization Error: ", Code::kInternal},
     {"HTTP Error: ", Code::kDenied},
     {"Missing Extension Error: ", Code::kUnsupported},
-    {"Binder Error: ", Code::kInvalid},
-    {"Parser Error: ", Code::kInvalid},
 }};
 
 bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
@@ -66,22 +64,31 @@ std::string one_line(std::string_view text) {
 
 Error error_from(std::string_view message) {
   Error error{Code::kInvalid, ""};
-  for (const ErrorKind& kind : kErrorKinds) {
-    if (message.substr(0, kind.prefix.size()) != kind.prefix) continue;
-    error.code = kind.code;
-    message.remove_prefix(kind.prefix.size());
-    break;
+  const std::size_t kind_end = message.find(" Error: ");
+  if (kind_end != std::string_view::npos && kind_end < 40) {
+    const std::string_view kind = message.substr(0, kind_end + 8);
+    for (const ErrorKind& known : kErrorKinds)
+      if (known.prefix == kind) error.code = known.code;
+    message.remove_prefix(kind.size());
   }
   if (error.code == Code::kInvalid && contains(message, "column") && contains(message, "not found"))
     error.code = Code::kNotFound;
-  if (error.code == Code::kTooLarge) message = message.substr(0, message.find("\nPossible solutions"));
-  // Behind the sentence stands the line with a caret under the place: "LINE 1: SELECT x FORM y\n      ^".
   std::string place;
+  // A CSV reader's message lists all of its settings; of these only the file is told.
+  if (const std::size_t file = message.find("\n  file = "); file != std::string_view::npos) {
+    const std::string_view rest = message.substr(file + 10);
+    place = " in file " + std::string(rest.substr(0, rest.find('\n')));
+    message = message.substr(0, file);
+  }
+  // Behind the sentence stands the line with a caret under the place: "LINE 1: SELECT x FORM y\n      ^".
   if (const std::size_t line = message.find("\n\nLINE "); line != std::string_view::npos) {
-    std::string_view tail = message.substr(line + 2);
-    place = " in line " + one_line(tail.substr(5, tail.find('\n') - std::min<std::size_t>(5, tail.size())));
+    const std::string_view tail = message.substr(line + 7);
+    place += " in line " + one_line(tail.substr(0, tail.find('\n')));
     message = message.substr(0, line);
   }
+  // Advice that is for those who may change settings.
+  for (std::string_view advice : {"\nPossible solutions", "\nTry ", "\n\nColumn ", "\nSee also"})
+    message = message.substr(0, message.find(advice));
   error.message = one_line(message) + place;
   return error;
 }

@@ -31,7 +31,7 @@ std::string_view format_name(Format format);
 struct Place {
   std::string name;              // of the table: letters, digits and _, not a digit first; at most 64, case ignored
   std::filesystem::path path;    // a file, a glob (* ? [a-z] in any part, ** for folders of any depth) or a directory,
-                                 // whose files of the format are taken, at any depth
+                                 // whose files of the format are taken, at any depth; links may not lead out of it
   std::optional<Format> format;  // default: by the ending of the path (.parquet .pq .csv .tsv .json .ndjson .jsonl,
                                  // also with .gz or .zst where the format has it)
 };
@@ -67,6 +67,10 @@ class FilesSource final : public Source {
 
   // In the order of declaration. Opens the files of each to learn its columns (kept until they change).
   std::vector<Description> describe();
+
+  // How many states of files are kept for questions, one a place that was asked for, and more while older ones are
+  // read.
+  std::size_t states() const;
 
  private:
   class Impl;
