@@ -112,7 +112,7 @@ bool Index::split() {
   const std::uint64_t level = now >> 56;
   const std::uint64_t old_number = now & kSplitMask;
   const std::uint64_t new_number = (std::uint64_t{1} << level) + old_number;
-  if (level >= 30 || !ensure_bucket(new_number)) return false;
+  if (level >= 30 || old_number >= std::uint64_t{1} << level || !ensure_bucket(new_number)) return false;
   const std::uint64_t bit = std::uint64_t{1} << (Slot::kTagShift + level - Slot::kFirstLevel);
   Bucket* const old_bucket = buckets_ + old_number;
   Bucket* const new_bucket = buckets_ + new_number;

@@ -209,12 +209,13 @@ struct Geometry {
   static constexpr std::uint64_t kSizeLeast = 16 * kMiB;
   static constexpr std::uint64_t kSizeMost = std::uint64_t{1} << 39;  // what 37 bits of 8 bytes reach, with room
   static constexpr std::uint64_t kShardLeast = 4 * kMiB;
+  static constexpr std::uint64_t kSegmentsMost = 8192;  // of a shard
   static constexpr std::uint64_t kShardMost = std::uint64_t{1} << 37;
 
   constexpr bool valid() const {
     return size_limit >= kSizeLeast && size_limit <= kSizeMost && std::has_single_bit(shards) && shards <= kShardsMax &&
            shard_bytes() >= kShardLeast && shard_bytes() <= kShardMost && segment_shift >= 17 && segment_shift <= 24 &&
-           shard_bytes() >> segment_shift >= 8;
+           shard_bytes() >> segment_shift >= 8 && shard_bytes() >> segment_shift <= kSegmentsMost;
   }
 
   static constexpr std::uint64_t pages(std::uint64_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }

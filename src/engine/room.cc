@@ -40,7 +40,7 @@ std::uint32_t Shard::active(Queue queue) const {
   const SegmentState& at = segment(number);
   const std::uint32_t used = at.used.load(std::memory_order_relaxed);
   const bool open = at.use.load(std::memory_order_relaxed) == kOpen;
-  return open && used >= sizeof(SegmentHeader) && used <= segment_bytes_ ? number : kNone;
+  return open && used >= sizeof(SegmentHeader) && used <= segment_bytes_ && used % 8 == 0 ? number : kNone;
 }
 
 std::uint32_t Shard::allowed_segments() const {
@@ -129,7 +129,7 @@ void Shard::open_segment(Queue queue, std::uint32_t number) {
 Status Shard::make_ready(std::uint32_t number, std::uint64_t end) {
   SegmentState& at = segment(number);
   const std::uint64_t base = std::uint64_t{number} << shift_;
-  std::uint64_t allocated = at.allocated.load(std::memory_order_relaxed);
+  std::uint64_t allocated = std::min(at.allocated.load(std::memory_order_relaxed), segment_bytes_);
   if (__builtin_expect(allocated < end, 0)) {
     const std::uint64_t wanted = std::min<std::uint64_t>(up_to(end, kAllocateAtOnce), segment_bytes_);
     TRY(files_->allocate_log(base + allocated, wanted - allocated));
@@ -257,7 +257,7 @@ Shard::Progress Shard::evict_step(std::uint64_t budget) {
   const std::uint32_t used = std::min(segment(victim).used.load(std::memory_order_relaxed), segment_bytes_);
   const std::uint64_t base = std::uint64_t{victim} << shift_;
   std::uint64_t offset =
-      std::max<std::uint64_t>(state_.victim_offset.load(std::memory_order_relaxed), sizeof(SegmentHeader));
+      std::max<std::uint64_t>(state_.victim_offset.load(std::memory_order_relaxed) & ~7u, sizeof(SegmentHeader));
   while (offset < used) {
     if (budget == 0) return Progress::kSome;
     const std::optional<Record> record = Record::read(log_ + base + offset, used - offset);

@@ -45,6 +45,7 @@ struct Put {
   std::string_view value;
   std::int64_t expires_ms = 0;
   bool only_if_absent = false;
+  std::optional<std::uint32_t> content;  // of the checksum, when the value is copied from a record
 };
 
 class Shard {
@@ -138,6 +139,7 @@ class Shard {
     Record record;
   };
   std::optional<Entry> find(std::string_view key, std::uint64_t hash) const;  // under the lock
+  std::uint64_t generation_of(const Entry& entry) const;
   Result<bool> put_locked(const Put& put, Queue queue, const std::optional<Entry>& old) LARDER_REQUIRES(lock_);
   // Removes the entry; a tombstone is left where an older record may come back without it.
   void remove(const Entry& entry, std::uint64_t tombstone_sequence, std::uint32_t tombstone_segment)

@@ -105,7 +105,7 @@ void Shard::apply_redo() {
   const std::uint32_t append = redo.append.load(relaxed);
   if (append != kNone && mine(append)) {
     SegmentState& to = segment(append);
-    to.used.store(std::min(redo.append_used.load(relaxed), segment_bytes_), release);
+    to.used.store(std::min(redo.append_used.load(relaxed), segment_bytes_) & ~7u, release);
     step(Step::kUsedMoved);
     to.live.store(redo.append_live.load(relaxed), release);
     to.tombs.store(redo.append_tombs.load(relaxed), release);
@@ -138,6 +138,12 @@ void Shard::repair() {
       free_segment(i);
     }
   }
+  const std::uint32_t victim = state_.victim.load(std::memory_order_relaxed);
+  if (mine(victim) && segment(victim).use.load(std::memory_order_relaxed) == kClosed) {
+    // Its generation was raised already: nothing points into it any more.
+    const std::optional<SegmentHeader> header = segment_header(victim);
+    if (header && header->generation != generations_[victim].load(std::memory_order_relaxed)) retire(victim);
+  }
   recount_spare();
   count_one(state_.repairs);
 }
@@ -153,6 +159,10 @@ std::optional<Shard::Entry> Shard::find(std::string_view key, std::uint64_t hash
   });
   if (entry.slot == nullptr) return std::nullopt;
   return entry;
+}
+
+std::uint64_t Shard::generation_of(const Entry& entry) const {
+  return generations_[Slot::offset(entry.word) >> shift_].load(std::memory_order_relaxed);
 }
 
 Result<bool> Shard::put_locked(const Put& put, Queue queue, const std::optional<Entry>& old) {
@@ -177,7 +187,8 @@ Result<bool> Shard::put_locked(const Put& put, Queue queue, const std::optional<
   } else {
     change.entries = 1;
   }
-  const std::uint64_t offset = append(to, head, content_of(put.hash, put.value), put.expires_ms, put.key, put.value);
+  const std::uint32_t content = put.content ? *put.content : content_of(put.hash, put.value);
+  const std::uint64_t offset = append(to, head, content, put.expires_ms, put.key, put.value);
   change.slot_value = Slot::make(put.hash, offset, frequency);
   commit(change);
   count_one(state_.sets);
@@ -258,7 +269,10 @@ Result<std::pair<Room, bool>> Shard::touch(std::string_view key, std::uint64_t h
   entry = find(key, hash);
   if (!entry) return std::pair{Room::kReady, false};
   const std::string_view value(entry->record.value(), entry->record.head.value_size);
-  return std::pair{Room::kReady, TRY(put_locked({key, hash, value, expires_ms, false}, kSmall, entry))};
+  Put again{key, hash, value, expires_ms, false, std::nullopt};
+  // Not hashed anew: if the value was damaged it stays so for everybody to see.
+  again.content = entry->record.head.checksum ^ entry->record.head.salt(generation_of(*entry));
+  return std::pair{Room::kReady, TRY(put_locked(again, kSmall, entry))};
 }
 
 Result<std::pair<Room, std::int64_t>> Shard::incr(std::string_view key, std::uint64_t hash, std::int64_t delta) {
@@ -273,6 +287,8 @@ Result<std::pair<Room, std::int64_t>> Shard::incr(std::string_view key, std::uin
   if (old && now_.past(old->record.expires_ms)) {
     count_one(state_.expirations);
   } else if (old) {
+    if (!whole(old->record, generation_of(*old)))
+      return Error{Code::kCorrupt, "the value under '" + std::string(key) + "' is damaged; check() can repair"};
     char digits[kDigitsMost];
     const std::uint32_t size = old->record.head.value_size;
     if (size <= kDigitsMost) copy_out(digits, old->record.value(), size);
@@ -287,7 +303,7 @@ Result<std::pair<Room, std::int64_t>> Shard::incr(std::string_view key, std::uin
   char digits[kDigitsMost];
   const char* const end = std::to_chars(digits, digits + kDigitsMost, result).ptr;
   const std::string_view value(digits, static_cast<std::size_t>(end - digits));
-  TRY(put_locked({key, hash, value, expires_ms, false}, kSmall, old));
+  TRY(put_locked({key, hash, value, expires_ms, false, std::nullopt}, kSmall, old));
   return std::pair{Room::kReady, result};
 }
 

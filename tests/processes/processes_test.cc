@@ -1,0 +1,235 @@
+// Several processes on one directory: death, fork, pins of the dead, full disks.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <larder/cache.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "engine/steps.h"
+#include "engine/test_directory.h"
+
+namespace larder {
+namespace {
+
+using ::testing::IsEmpty;
+
+class ProcessesTest : public ::testing::Test {
+ protected:
+  Cache open() { return Cache::open(directory_.path(), options_).value(); }
+  // Runs `work` in a child and says how it ended: 0, or what it returned, or the signal's number less than zero.
+  template <typename Work>
+  static int in_child(Work&& work) {
+    const pid_t pid = ::fork();
+    LARDER_CHECK(pid >= 0);
+    if (pid == 0) std::_Exit(work());
+    int status = 0;
+    LARDER_CHECK(::waitpid(pid, &status, 0) == pid);
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+  }
+  static int die() {
+    ::kill(::getpid(), SIGKILL);
+    return 1;
+  }
+
+  engine::TestDirectory directory_;
+  Options options_{.size_limit_bytes = 16 << 20, .durability = Durability::kNone};
+};
+
+TEST_F(ProcessesTest, SeeEachOthersEntries) {
+  Cache cache = open();
+  cache.set("parent", "1").value();
+  EXPECT_EQ(in_child([&] {
+              Cache mine = open();
+              const bool seen = mine.get("parent")->bytes() == "1";
+              mine.set("child", "2").value();
+              return seen && mine.stats().processes == 2 ? 0 : 1;
+            }),
+            0);
+  EXPECT_EQ(cache.get("child")->bytes(), "2");
+  EXPECT_EQ(cache.stats().processes, 1u);
+}
+
+TEST_F(ProcessesTest, AForkedChildUsesTheCacheItInherited) {
+  Cache cache = open();
+  cache.set("parent", "1").value();
+  const Pin pin = *cache.get("parent");
+  EXPECT_EQ(in_child([&] {
+              cache.set("child", "2").value();
+              return cache.get("parent")->bytes() == "1" && cache.stats().processes == 2 ? 0 : 1;
+            }),
+            0);
+  EXPECT_EQ(cache.get("child")->bytes(), "2");
+  EXPECT_EQ(cache.stats().processes, 1u);
+  EXPECT_THAT(cache.check().value().findings, IsEmpty());
+}
+
+TEST_F(ProcessesTest, AForkedChildThatNeverTouchesItTakesNoPlace) {
+  Cache cache = open();
+  int ready[2];
+  int go[2];
+  ASSERT_EQ(::pipe(ready) | ::pipe(go), 0);
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    char byte = 0;
+    (void)!::write(ready[1], "r", 1);
+    (void)!::read(go[0], &byte, 1);
+    std::_Exit(0);
+  }
+  char byte = 0;
+  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+  EXPECT_EQ(cache.stats().processes, 1u);
+  ASSERT_EQ(::write(go[1], "g", 1), 1);
+  ASSERT_EQ(::waitpid(pid, nullptr, 0), pid);
+}
+
+TEST_F(ProcessesTest, ADeadHolderOfTheLockIsSucceeded) {
+  Cache cache = open();
+  cache.set("a", "before").value();
+  EXPECT_EQ(in_child([&] {
+              engine::step_hook.store([](engine::Step at) {
+                if (at == engine::Step::kRedoNoted) ::kill(::getpid(), SIGKILL);
+              });
+              Cache mine = open();
+              mine.set("a", "after").value();
+              return 0;
+            }),
+            -SIGKILL);
+  EXPECT_EQ(cache.get("a")->bytes(), "before");  // readers do not wait for the repair
+  cache.set("b", "1").value();                   // the next writer makes it
+  EXPECT_EQ(cache.get("a")->bytes(), "after");
+  EXPECT_EQ(cache.stats().repairs, 1u);
+  EXPECT_THAT(cache.check().value().findings, IsEmpty());
+}
+
+TEST_F(ProcessesTest, AChildOfTheDeadDoesNotKeepItsLock) {
+  // The child of a dead process inherited its liveness descriptor, and must have let go of it.
+  Cache cache = open();
+  int pipe_to_grandchild[2];
+  ASSERT_EQ(::pipe(pipe_to_grandchild), 0);
+  EXPECT_EQ(in_child([&] {
+              Cache mine = open();
+              if (::fork() == 0) {
+                ::close(pipe_to_grandchild[1]);
+                char byte = 0;
+                (void)!::read(pipe_to_grandchild[0], &byte, 1);
+                std::_Exit(0);
+              }
+              engine::step_hook.store([](engine::Step at) {
+                if (at == engine::Step::kRecordHalf) ::kill(::getpid(), SIGKILL);
+              });
+              mine.set("a", "after").value();
+              return 0;
+            }),
+            -SIGKILL);
+  cache.set("a", "1").value();  // would wait for ever
+  EXPECT_EQ(cache.stats().repairs, 1u);
+  ::close(pipe_to_grandchild[0]);
+  ::close(pipe_to_grandchild[1]);
+}
+
+TEST_F(ProcessesTest, PinsOfTheDeadAreGivenBack) {
+  Cache cache = open();
+  const std::string value(1000, 'v');
+  for (int i = 0; i < 10'000; ++i) cache.set(std::to_string(i), value).value();
+  EXPECT_EQ(in_child([&] {
+              Cache mine = open();
+              std::vector<Pin> pins;
+              for (int i = 0; i < 10'000; ++i) pins.push_back(*mine.get(std::to_string(i)));
+              return die();
+            }),
+            -SIGKILL);
+  for (int i = 0; i < 40'000; ++i) cache.set("more " + std::to_string(i), value).value();
+  EXPECT_THAT(cache.check().value().findings, IsEmpty());
+}
+
+// A full disk, as a small file system in memory that only the child sees.
+TEST_F(ProcessesTest, AFullDiskIsAnErrorAndNotASignal) {
+  constexpr int kNotAllowed = 77;
+  const int ended = in_child([&] {
+    if (::geteuid() != 0 && ::unshare(CLONE_NEWUSER) != 0) return kNotAllowed;
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount("tmpfs", directory_.path().c_str(), "tmpfs", 0, "size=6m") != 0)
+      return kNotAllowed;
+    Cache cache = open();
+    Status last;
+    int written = 0;
+    for (; written < 60'000 && last.ok(); ++written) last = cache.set(std::to_string(written), std::string(1000, 'v'));
+    if (last.ok() || last.error().code != Code::kNoSpace) return 1;
+    if (!cache.get(std::to_string(written / 2))) return 2;
+    if (!cache.check().value().findings.empty()) return 3;
+    // What is there can be deleted and overwritten by less, and a clear gives the space back.
+    if (!cache.del("1").value()) return 4;
+    cache.clear().value();
+    if (!cache.set("a", std::string(1000, 'v')).ok()) return 5;
+    return cache.check().value().findings.empty() ? 0 : 6;
+  });
+  if (ended == kNotAllowed) GTEST_SKIP() << "this machine lets nobody mount";
+  EXPECT_EQ(ended, 0);
+}
+
+TEST_F(ProcessesTest, ADiskTooSmallForACacheIsAnError) {
+  constexpr int kNotAllowed = 77;
+  const int ended = in_child([&] {
+    if (::geteuid() != 0 && ::unshare(CLONE_NEWUSER) != 0) return kNotAllowed;
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount("tmpfs", directory_.path().c_str(), "tmpfs", 0, "size=64k") != 0)
+      return kNotAllowed;
+    const Result<Cache> cache = Cache::open(directory_.path(), options_);
+    return !cache.ok() && cache.error().code == Code::kNoSpace ? 0 : 1;
+  });
+  if (ended == kNotAllowed) GTEST_SKIP() << "this machine lets nobody mount";
+  EXPECT_EQ(ended, 0);
+}
+
+// Two containers on one directory: process ids say nothing there, and may even be the same.
+TEST_F(ProcessesTest, TwoPidNamespacesShareOneDirectory) {
+  constexpr int kNotAllowed = 77;
+  constexpr int kCounts = 20'000;
+  // In a namespace of its own, as process 1; waits its turn and takes it while the other one does.
+  const auto container = [&](bool dies) {
+    return in_child([&] {
+      if (::geteuid() != 0 && ::unshare(CLONE_NEWUSER) != 0) return kNotAllowed;
+      if (::unshare(CLONE_NEWPID) != 0) return kNotAllowed;
+      return in_child([&] {
+        Cache mine = open();
+        for (int i = 0; i < kCounts; ++i) mine.incr("n").value();
+        if (!dies) return ::getpid() == 1 ? 0 : 1;
+        // A process 1 cannot kill itself; ending inside a change is the same for the others.
+        engine::step_hook.store([](engine::Step at) {
+          if (at == engine::Step::kRecordWhole) std::_Exit(0);
+        });
+        mine.incr("n").value();
+        return 1;
+      });
+    });
+  };
+  Cache cache = open();
+  const pid_t other = ::fork();
+  if (other == 0) std::_Exit(container(true));
+  const int ended = container(false);
+  int status = 0;
+  ASSERT_EQ(::waitpid(other, &status, 0), other);
+  if (ended == kNotAllowed) GTEST_SKIP() << "this machine gives nobody a namespace";
+  EXPECT_EQ(ended, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  EXPECT_EQ(cache.incr("n", 0).value(), 2 * kCounts);
+  EXPECT_EQ(cache.stats().repairs, 1u);
+  EXPECT_THAT(cache.check().value().findings, IsEmpty());
+}
+
+TEST_F(ProcessesTest, RefusesOneMoreThanThereArePlacesFor) {
+  std::vector<Cache> caches;
+  for (int i = 0; i < 128; ++i) caches.push_back(open());
+  const Result<Cache> one_more = Cache::open(directory_.path(), options_);
+  ASSERT_FALSE(one_more.ok());
+  EXPECT_EQ(one_more.error().code, Code::kUnavailable);
+  caches.pop_back();
+  EXPECT_TRUE(Cache::open(directory_.path(), options_).ok());
+}
+
+}  // namespace
+}  // namespace larder
