@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <fstream>
 #include <optional>
 
 #include "base/check.h"
@@ -13,6 +14,7 @@
 #include "query/entry.h"
 #include "query/fingerprint.h"
 #include "query/query_cache.h"
+#include "sources/files.h"
 
 namespace {
 
@@ -75,6 +77,18 @@ void lookup_hit(benchmark::State& state) {
   }
 }
 BENCHMARK(lookup_hit)->ThreadRange(1, 2)->UseRealTime();
+
+void files_version(benchmark::State& state) {
+  const Directory directory;
+  for (int i = 0; i < state.range(0); ++i)
+    std::ofstream(directory.name() + "/" + std::to_string(i) + ".csv") << "a,b\n1,2\n";
+  sources::FilesSource::Options options;
+  options.places = {{.name = "t", .path = directory.name() + "/*.csv", .format = {}}};
+  const auto source = sources::FilesSource::open(options).value();
+  const sources::Plan plan = source->plan({.source = {}, .sql = "SELECT sum(a) FROM t", .params = {}}).value();
+  for (auto _ : state) benchmark::DoNotOptimize(source->version(plan).value());
+}
+BENCHMARK(files_version)->Arg(1)->Arg(10)->Arg(100);
 
 void fingerprint(benchmark::State& state) {
   const query::Ask ask = some_ask();
