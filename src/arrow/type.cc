@@ -213,8 +213,6 @@ Result<std::vector<Field>> fields_of(const ArrowSchema& schema) {
 }
 
 std::string sql_type(const Field& field) {
-  for (const auto& [key, value] : field.metadata)
-    if (key == "ARROW:extension:name" && value == "arrow.json" && field.kind == Kind::kUtf8) return "JSON";
   switch (field.kind) {
     case Kind::kNull:
       return "\"NULL\"";
