@@ -88,7 +88,7 @@ class WordWriter {
 
   void put(const char* from, std::size_t size) {
     if (size == 0) return;  // an empty view may point nowhere
-    if (filled_ > 0) {  // the word that is begun comes first, so that whole words follow
+    if (filled_ > 0) {      // the word that is begun comes first, so that whole words follow
       const std::size_t part = size < 8 - filled_ ? size : 8 - filled_;
       carry_ |= load(from, part) << (filled_ * 8);
       filled_ += static_cast<unsigned>(part);
