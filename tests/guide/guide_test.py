@@ -66,6 +66,7 @@ class Shell:
         self.bash = subprocess.Popen(["bash", "--noprofile", "--norc"], cwd=folder, env=environment,
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.servers = []
+        self.log = folder / "servers.log"
 
     def run(self, script: str) -> tuple:
         """(exit status, output). Commands stop at the first that fails, as `set -e` has it; the shell lives on."""
@@ -90,8 +91,9 @@ class Shell:
 
     def serve(self, script: str) -> str:
         """Starts a block that goes on; what it printed until it was ready."""
-        server = subprocess.Popen(["bash", "-ec", "exec " + script.strip()], cwd=self.where(), env=self.environment,
-                                  text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        with self.log.open("a") as log:
+            server = subprocess.Popen(["bash", "-ec", "exec " + script.strip()], cwd=self.where(),
+                                      env=self.environment, text=True, stdout=subprocess.PIPE, stderr=log)
         self.servers.append(server)
         ready, _, _ = select.select([server.stdout], [], [], START_SECONDS_MAX)
         return server.stdout.readline() if ready else ""
@@ -137,7 +139,8 @@ class Guide(unittest.TestCase):
                             self.fail(f"{place}: ended with status {status} and printed:\n{printed}")
                     elif words[0] == "serve":
                         printed = shell.serve(content)
-                        self.assertIn("http://", printed, f"{place}: the server did not say where it listens")
+                        self.assertIn("http://", printed, f"{place}: the server did not say where it listens; it said "
+                                                          f"{shell.log.read_text()}")
                     elif words[0] == "output":
                         if not matches(content, printed):
                             self.fail(f"{place}: the page shows\n{content}\nbut this was printed:\n{printed}")
