@@ -32,7 +32,7 @@ void die(const std::string& reason) {
   std::fprintf(stderr, "bench/engine: %s\n", reason.c_str());
   // A forked child must not run what its parent registered for the end.
   if (getpid() != kMain) _exit(1);
-  std::exit(1);  // NOLINT(concurrency-mt-unsafe): the parent has one thread
+  std::exit(1);
 }
 
 std::uint64_t Store::bytes(const Place& place) {

@@ -12,7 +12,7 @@ namespace {
 
 [[noreturn]] void die(const char* what, const char* why) {
   std::fprintf(stderr, "duckdb_direct: %s: %s\n", what, why != nullptr ? why : "refused");
-  std::exit(1);  // NOLINT(concurrency-mt-unsafe): nothing is registered to run at the end
+  std::exit(1);
 }
 
 // Asks and reads every row, chunk by chunk.
