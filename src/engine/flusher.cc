@@ -48,7 +48,7 @@ Status Flusher::together() {
     flushing_ = true;
     const std::uint64_t all = asked_;
     lock.native().unlock();
-    const Status flushed = flush();
+    Status flushed = flush();
     lock.native().lock();
     flushing_ = false;
     if (flushed.ok()) served_ = std::max(served_, all);

@@ -205,7 +205,7 @@ Status Shard::rebuild_locked(bool after_power_loss) {
       }
       slot->store(Slot::make(hash, offset, 0), std::memory_order_release);
     });
-    TRY(std::move(failed));
+    TRY(failed);
     at.use.store(kClosed, relaxed);
     at.used.store(scanned.end, relaxed);
     at.live.store(tombs, relaxed);

@@ -212,7 +212,8 @@ void HttpFront::reply(const CallPtr& call, query::Reply reply_, wire::Format for
   answer.header("Cache-Control", "no-store");
   answer.header("X-Larder-Rows", std::to_string(reply_.rows));
   answer.header("X-Larder-Created", std::to_string(reply_.created_ms));
-  answer.header("X-Larder-Cost-Ms", number(reply_.cost_ms));
+  const double cost_ms = reply_.cost_ms;
+  answer.header("X-Larder-Cost-Ms", number(cost_ms));
 
   double render_ms = 0;
   if (format == wire::Format::kArrow) {
@@ -235,7 +236,7 @@ void HttpFront::reply(const CallPtr& call, query::Reply reply_, wire::Format for
   else
     answer.header("Server-Timing", wire::server_timing({{"lookup", timings.lookup_ms},
                                                         {"queue", timings.queue_ms},
-                                                        {"source", reply_.cost_ms},
+                                                        {"source", cost_ms},
                                                         {"render", render_ms}}));
   give(call, std::move(answer));
 }
