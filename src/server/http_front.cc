@@ -234,10 +234,10 @@ void HttpFront::reply(const CallPtr& call, query::Reply reply_, wire::Format for
                                        ? wire::server_timing({{"lookup", timings.lookup_ms}, {"render", render_ms}})
                                        : wire::server_timing({{"lookup", timings.lookup_ms}}));
   else
-    answer.header("Server-Timing", wire::server_timing({{"lookup", timings.lookup_ms},
-                                                        {"queue", timings.queue_ms},
-                                                        {"source", cost_ms},
-                                                        {"render", render_ms}}));
+    answer.header(
+        "Server-Timing",
+        wire::server_timing(
+            {{"lookup", timings.lookup_ms}, {"queue", timings.queue_ms}, {"source", cost_ms}, {"render", render_ms}}));
   give(call, std::move(answer));
 }
 
