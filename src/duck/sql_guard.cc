@@ -741,7 +741,27 @@ Error parse_error(const Json& json, std::string_view sql) {
   return Error{Code::kInvalid, message.empty() ? "this is not SQL" : message};
 }
 
+// Brackets inside brackets, outside of texts. The walk counts its own steps; this bounds those that look at data.
+bool is_too_deep(std::string_view json) {
+  constexpr int kBracketsMax = 1000;
+  int depth = 0;
+  bool in_text = false;
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (in_text && c == '\\')
+      ++i;
+    else if (c == '"')
+      in_text = !in_text;
+    else if (!in_text && (c == '[' || c == '{') && ++depth > kBracketsMax)
+      return true;
+    else if (!in_text && (c == ']' || c == '}'))
+      --depth;
+  }
+  return false;
+}
+
 Result<Json> parse(std::string_view text) {
+  if (is_too_deep(text)) return too_large("the SQL is nested too deep");
   Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (json.is_discarded())
     return Error{Code::kInvalid, "the SQL has a number or a text that cannot be kept exactly, such as 1e999"};

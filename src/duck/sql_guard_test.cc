@@ -479,6 +479,10 @@ TEST_F(SqlGuardTest, BoundsSizeAndDepthBeforeDuckDbPlans) {
     EXPECT_EQ(code(times("SELECT * FROM (", n / 2) + "SELECT 1" + times(")", n / 2)), "too large") << n;
     EXPECT_EQ(code("SELECT " + times("NOT ", n) + "true"), "too large") << n;
   }
+  EXPECT_EQ(code("SELECT NULL::INTEGER" + times("[]", 900)), "too large");
+  EXPECT_EQ(code("SELECT '" + times("[", 5000) + "'"), "allowed");
+  auto deep = check_tree(times("[", 1'000'000), kTables);
+  EXPECT_TRUE(!deep.ok() && deep.error().code == Code::kTooLarge);
   EXPECT_EQ(code("SELECT delay IN (1" + times(",1", 10'000) + ") FROM flights"), "allowed");
   EXPECT_EQ(code("SELECT true" + times(" AND true", 5'000)), "allowed");
 }
