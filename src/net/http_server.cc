@@ -103,6 +103,7 @@ struct Loop {
   asio::io_context io{1};
   asio::executor_work_guard<asio::io_context::executor_type> alive{io.get_executor()};
   asio::steady_timer timer{io};
+  bool ended = false;  // the timer is not to be set again
   DateLine date;
   std::array<char, 64 * 1024> scratch;  // what is read lies here until its connection has taken it
   // Those that are open; closing takes one out. On the loop's thread only.
@@ -575,6 +576,7 @@ class HttpServer::Impl {
     each_connection([](Connection& connection) { connection.close(); });
     for (auto& loop : loops_) {
       asio::post(loop->io, [&target = *loop] {
+        target.ended = true;  // cancelling comes too late for a timer that is due already
         target.timer.cancel();
         target.alive.reset();
       });
@@ -633,7 +635,7 @@ class HttpServer::Impl {
   void sweep(Loop& loop) {
     loop.timer.expires_after(sweep_every_);
     loop.timer.async_wait([this, &loop](const error_code& cancelled) {
-      if (cancelled) return;
+      if (cancelled || loop.ended) return;
       loop.sweep();
       sweep(loop);
     });

@@ -356,6 +356,16 @@ TEST_F(HttpServerTest, CutsOffWhatOutlastsTheDrain) {
   exchange->answer({.status = 200});  // to nobody
 }
 
+// A stop may fall on the very moment at which the loops' own timers are due; it must not leave one of them armed.
+TEST_F(HttpServerTest, EndsWheneverItIsStopped) {
+  for (int round = 0; round < 200; ++round) {
+    start({.threads = 1, .idle_ms = 20});  // deadlines are looked at every 5 ms
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(4500 + 5 * round);
+    while (std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    server_->stop(0);
+  }
+}
+
 TEST_F(HttpServerTest, SaysWhyItCannotListen) {
   start();
   const auto taken = HttpServer::listen({.port = server_->port()}, paths_);
