@@ -11,7 +11,7 @@ import {ROOT, ask, start_larder} from './larder.mjs';
 import {figures_by_duck} from './words.mjs';
 
 const CONFIG = 'examples/flights/larder.yaml';
-const WARM_RUNS = 15;
+const WARM_RUNS = 51;
 
 const QUESTIONS = [
   ['How many flights, and how late?', 'SELECT count(*) AS flights, avg(delay) AS delay, count(*) FILTER (WHERE delay > 15) AS late FROM flights'],

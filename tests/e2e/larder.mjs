@@ -1,6 +1,7 @@
 // Starts the real `larder serve` for a test, on a port of its own and a store of its own, and stops it by its pid.
 import {spawn} from 'node:child_process';
 import {existsSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {Agent, request} from 'node:http';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -65,18 +66,29 @@ export async function start_larder(config, ...more) {
   };
 }
 
-/** One query over HTTP, and what the answer's headers say. */
-export async function ask(url, sql, more = {}) {
-  const started = performance.now();
-  const response = await fetch(`${url}/api/v1/query`, {
-    method: 'POST',
-    headers: {'Content-Type': 'application/json'},
-    body: JSON.stringify({sql, format: 'json', ...more}),
+const agent = new Agent({keepAlive: true, noDelay: true});
+
+/**
+ * One query over HTTP, what the answer's headers say, and how long it took from the first byte sent to the last one read. By Node's plain
+ * client and not by fetch, which takes longer than a cached answer does.
+ */
+export function ask(url, sql, more = {}) {
+  const body = JSON.stringify({sql, format: 'json', ...more});
+  return new Promise((resolve, reject) => {
+    const asked = request(`${url}/api/v1/query`, {method: 'POST', agent, headers: {'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body)}});
+    const started = performance.now();
+    asked.on('error', reject).on('response', (response) => {
+      const chunks = [];
+      response.on('error', reject).on('data', (chunk) => chunks.push(chunk)).on('end', () => {
+        const ms = performance.now() - started;
+        const bytes = Buffer.concat(chunks);
+        if (response.statusCode !== 200) return reject(new Error(`${response.statusCode}: ${bytes}`));
+        const status = response.headers['cache-status'] ?? '';
+        resolve({body: (more.format ?? 'json') === 'json' ? JSON.parse(bytes) : bytes, ms, status, hit: /;\s*hit\b/.test(status), headers: new Headers(response.headers)});
+      });
+    });
+    asked.end(body);
   });
-  const body = more.format && more.format !== 'json' ? Buffer.from(await response.arrayBuffer()) : await response.json();
-  const ms = performance.now() - started;
-  if (!response.ok) throw new Error(`${response.status}: ${JSON.stringify(body.error ?? String(body))}`);
-  return {body, ms, status: response.headers.get('Cache-Status'), hit: /;\s*hit\b/.test(response.headers.get('Cache-Status') ?? ''), headers: response.headers};
 }
 
 export function within(ms, complaint, promise) {
