@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <future>
 #include <map>
 #include <thread>
@@ -65,22 +66,23 @@ class AdmissionTest : public testing::Test {
 };
 
 TEST_F(AdmissionTest, LetsSoManyInAndTheRestInOrder) {
-  auto a = ask("a");
-  hall_.wait_for(1);
-  auto b = ask("b");
-  hall_.wait_for(2);
-  auto c = ask("c");
-  wait_for_waiting(1);
-  auto d = ask("d");
-  wait_for_waiting(2);
-  hall_.let_go("b");
-  EXPECT_EQ(b.get(), Code::kExists);
-  EXPECT_EQ(hall_.wait_for(3), (std::vector<std::string>{"a", "b", "c"}));
-  EXPECT_EQ(door_.waiting(), 1u);
-  for (const char* name : {"a", "c", "d"}) hall_.let_go(name);
-  EXPECT_EQ(a.get(), Code::kExists);
-  EXPECT_EQ(c.get(), Code::kExists);
-  EXPECT_EQ(d.get(), Code::kExists);
+  std::vector<std::string> names;
+  std::vector<std::future<Code>> asked;
+  for (unsigned i = 0; i < 20; ++i) {
+    names.push_back(std::to_string(i));
+    asked.push_back(ask(names.back()));
+    if (i < 2)
+      hall_.wait_for(i + 1);
+    else
+      wait_for_waiting(i - 1);
+  }
+  EXPECT_EQ(hall_.wait_for(2).size(), 2u);
+  for (std::size_t i = 0; i < 20; ++i) {
+    hall_.let_go(names[i]);  // one leaves, the next comes in
+    const std::size_t came = std::min<std::size_t>(i + 3, 20);
+    EXPECT_EQ(hall_.wait_for(came), std::vector<std::string>(names.begin(), names.begin() + came));
+  }
+  for (std::future<Code>& one : asked) EXPECT_EQ(one.get(), Code::kExists);
 }
 
 TEST_F(AdmissionTest, LetsThoseOutsideGo) {
