@@ -86,9 +86,27 @@ struct Shared {
   HttpOptions options;
   HttpHandler& handler;
   std::atomic<bool> stopping = false;
-  std::atomic<std::uint32_t> connections = 0;
+  std::atomic<std::uint32_t> connections = 0;  // changed under the mutex
   Mutex mutex;
   Condition all_gone;  // connections became 0
+};
+
+// One connection in the count, from before its first member is made until after its last is gone.
+class Counted {
+ public:
+  explicit Counted(Shared& shared) : shared_(shared) {
+    MutexLock lock(shared_.mutex);
+    ++shared_.connections;
+  }
+  ~Counted() {
+    MutexLock lock(shared_.mutex);
+    if (--shared_.connections == 0) shared_.all_gone.notify_all();
+  }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  Shared& shared_;
 };
 
 struct Loop {
@@ -99,30 +117,44 @@ struct Loop {
   }
   void sweep();
 
+  // Runs it on the loop; not when the loop has ended. Any thread.
+  template <typename F>
+  void post(F call) {
+    MutexLock lock(mutex);
+    if (!ended) asio::post(io, std::move(call));
+  }
+  // What was posted is still run, then the thread ends.
+  void end() {
+    MutexLock lock(mutex);
+    ended = true;
+    asio::post(io, [this] {
+      timer.cancel();
+      alive.reset();
+    });
+  }
+
+  bool has_ended() {
+    MutexLock lock(mutex);
+    return ended;
+  }
+
   Shared& shared;
   asio::io_context io{1};
   asio::executor_work_guard<asio::io_context::executor_type> alive{io.get_executor()};
   asio::steady_timer timer{io};
-  bool ended = false;  // the timer is not to be set again
   DateLine date;
   std::array<char, 64 * 1024> scratch;  // what is read lies here until its connection has taken it
   // Those that are open; closing takes one out. On the loop's thread only.
   std::unordered_map<Connection*, std::shared_ptr<Connection>> connections;
+  Mutex mutex;
+  bool ended LARDER_GUARDED_BY(mutex) = false;
   std::thread thread;
 };
 
 class Connection final : public std::enable_shared_from_this<Connection> {
  public:
   Connection(Loop& loop, tcp::socket socket, std::string peer)
-      : loop_(loop), shared_(loop.shared), socket_(std::move(socket)), peer_(std::move(peer)) {
-    ++shared_.connections;
-  }
-  ~Connection() {
-    if (--shared_.connections == 0) {
-      MutexLock lock(shared_.mutex);
-      shared_.all_gone.notify_all();
-    }
-  }
+      : counted_(loop.shared), loop_(loop), shared_(loop.shared), socket_(std::move(socket)), peer_(std::move(peer)) {}
 
   Loop& loop() { return loop_; }
   std::string_view peer() const { return peer_; }
@@ -161,6 +193,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   // A header and a little: what is parsed leaves, so this bounds what is not yet parsed.
   std::size_t buffer_bytes_max() const { return shared_.options.header_bytes_max + 4096; }
 
+  const Counted counted_;  // first
   Loop& loop_;
   Shared& shared_;
   tcp::socket socket_;
@@ -169,8 +202,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   State state_ = State::kIdle;
   std::int64_t deadline_ns_ = 0;  // of the state it is in; 0: none
   bool watching_ = false;
-  bool eof_ = false;  // the client sends no more
-  bool draining_ = false;
+  bool eof_ = false;       // the client sends no more
   bool handling_ = false;  // in HttpHandler::handle: an answer waits in early_
 
   std::string buffer_;  // received, from parsed_ on not yet parsed
@@ -211,12 +243,12 @@ class Request final : public Exchange {
 
   void answer(HttpAnswer answer) override {
     LARDER_CHECK(!answered_.exchange(true));
-    asio::io_context& io = connection_->loop().io;
-    if (io.get_executor().running_in_this_thread())
+    Loop& loop = connection_->loop();
+    if (loop.io.get_executor().running_in_this_thread())
       connection_->give(std::move(answer));
     else
-      asio::post(
-          io, [connection = connection_, moved = std::move(answer)]() mutable { connection->give(std::move(moved)); });
+      loop.post(
+          [connection = connection_, moved = std::move(answer)]() mutable { connection->give(std::move(moved)); });
   }
 
  private:
@@ -383,7 +415,7 @@ void Connection::refuse(int status, std::string_view why) {
 void Connection::begin_write(HttpAnswer answer) {
   cancel_.reset();
   answer_ = std::move(answer);
-  if (answer_.close || draining_ || eof_) keep_alive_ = false;
+  if (answer_.close || shared_.stopping || eof_) keep_alive_ = false;
   const bool no_body = bodyless(answer_.status);
 
   head_.assign("HTTP/1.1 ").append(std::to_string(answer_.status)).append(" ");
@@ -473,8 +505,8 @@ void Connection::sweep(std::int64_t now) {
   }
 }
 
+// The server is stopping: what is between two requests ends now, the others after their answer.
 void Connection::drain() {
-  draining_ = true;
   if (state_ == State::kIdle) close();
 }
 
@@ -526,7 +558,11 @@ class HttpServer::Impl {
     sweep_every_ = std::chrono::milliseconds(std::clamp<std::int64_t>(shortest / 4, 5, 500));
   }
 
-  ~Impl() { stop(0); }
+  ~Impl() {
+    stop(0);
+    MutexLock lock(shared_.mutex);
+    while (shared_.connections > 0) shared_.all_gone.wait(lock.native());
+  }
 
   Status listen() {
     const std::string& name = shared_.options.address;
@@ -560,7 +596,7 @@ class HttpServer::Impl {
   void stop(std::int64_t drain_ms) {
     if (!std::exchange(running_, false)) return;
     shared_.stopping = true;
-    asio::post(loops_[0]->io, [this] {
+    loops_[0]->post([this] {
       error_code ignored;
       acceptor_->close(ignored);
       accept_again_->cancel();
@@ -574,13 +610,7 @@ class HttpServer::Impl {
     }
     // What is left is cut off. A connection that a loop has not yet heard of closes itself when it starts.
     each_connection([](Connection& connection) { connection.close(); });
-    for (auto& loop : loops_) {
-      asio::post(loop->io, [&target = *loop] {
-        target.ended = true;  // cancelling comes too late for a timer that is due already
-        target.timer.cancel();
-        target.alive.reset();
-      });
-    }
+    for (auto& loop : loops_) loop->end();
     for (auto& loop : loops_) loop->thread.join();
   }
 
@@ -588,7 +618,7 @@ class HttpServer::Impl {
   template <typename F>
   void each_connection(F call) {
     for (auto& loop : loops_) {
-      asio::post(loop->io, [&target = *loop, call] {
+      loop->post([&target = *loop, call] {
         std::vector<std::shared_ptr<Connection>> open;
         for (const auto& [key, connection] : target.connections) open.push_back(connection);
         for (const auto& connection : open) call(*connection);
@@ -624,7 +654,7 @@ class HttpServer::Impl {
     if (error) return;
     socket.set_option(tcp::no_delay(true), error);
     auto connection = std::make_shared<Connection>(target, std::move(socket), peer.address().to_string());
-    asio::post(target.io, [connection = std::move(connection), refused] {
+    target.post([connection = std::move(connection), refused] {
       if (refused)
         connection->start_refused();
       else
@@ -635,7 +665,7 @@ class HttpServer::Impl {
   void sweep(Loop& loop) {
     loop.timer.expires_after(sweep_every_);
     loop.timer.async_wait([this, &loop](const error_code& cancelled) {
-      if (cancelled || loop.ended) return;
+      if (cancelled || loop.has_ended()) return;  // it may have been due already when it was cancelled
       loop.sweep();
       sweep(loop);
     });

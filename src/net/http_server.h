@@ -92,7 +92,7 @@ class HttpServer {
   // Bound, listening and accepting when it returns. `handler` must outlive it. kInvalid: no such address. kUnavailable:
   // the port is taken. kDenied, kIo as the system says.
   static Result<std::unique_ptr<HttpServer>> listen(const HttpOptions& options, HttpHandler& handler);
-  // Stops at once.
+  // Stops at once, and waits for those who still hold an Exchange to let go of it.
   ~HttpServer();
 
   std::uint16_t port() const;

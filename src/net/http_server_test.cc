@@ -370,6 +370,23 @@ TEST_F(HttpServerTest, EndsWheneverItIsStopped) {
   }
 }
 
+TEST_F(HttpServerTest, WaitsForThoseWhoStillHoldAnExchange) {
+  start();
+  RawClient c = client();
+  c.send(get("/hold"));
+  std::atomic<bool> let_go = false;
+  std::thread holder([&let_go, exchange = paths_.held()]() mutable {
+    while (!exchange->cancel().cancelled()) std::this_thread::yield();
+    exchange->answer({.status = 200});
+    std::this_thread::yield();
+    let_go = true;
+    exchange.reset();
+  });
+  server_.reset();
+  EXPECT_TRUE(let_go);
+  holder.join();
+}
+
 TEST_F(HttpServerTest, SaysWhyItCannotListen) {
   start();
   const auto taken = HttpServer::listen({.port = server_->port()}, paths_);
