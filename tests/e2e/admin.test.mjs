@@ -47,6 +47,7 @@ describe('admin', () => {
       assert.equal(await figure(page, 'entries'), '3');
       assert.match(await figure(page, 'disk'), /^[\d.,]+ (KiB|MiB)$/);
       assert.match(await figure(page, 'hit-rate'), /^\d+\.\d%$/);
+      assert.match(await page.locator('larder-history').innerText(), /[\d.]+% of \d+ queries came from the cache\./);
       assert.match(await figure(page, 'saved'), /^[\d.]+ (ms|s)$/);
       assert.match(await page.locator('.sources').innerText(), /flights\s+files\s+parquet\s+1 file, 12\.9 MiB, 5 columns/);
       await page.screenshot({path: join(PICTURES, 'admin-wide-light.png'), fullPage: true});

@@ -3,7 +3,7 @@ import {LitElement, html, nothing} from 'lit';
 import type {TemplateResult} from 'lit';
 import {customElement, query, state} from 'lit/decorators.js';
 import * as api from './api.js';
-import type {Source, Stats} from './api.js';
+import type {Point, Source, Stats} from './api.js';
 import {LarderError} from './connector.js';
 import type {LarderEntries} from './entries.js';
 import {age, bytes, compact, count, duration, share} from './format.js';
@@ -66,7 +66,7 @@ export class LarderAdmin extends LitElement {
         ${this.figures()}
         <section class="panel" aria-labelledby="history-title">
           <header><h2 id="history-title">Hit rate over time</h2><span class="hint">queries of the last hour</span></header>
-          <larder-history .points=${stats?.history ?? []}></larder-history>
+          <larder-history .points=${stats ? points_of(stats) : []}></larder-history>
         </section>
         ${this.sources_panel()}
         <larder-entries></larder-entries>
@@ -121,6 +121,12 @@ export class LarderAdmin extends LitElement {
       </section>`;
   }
 }
+
+// The server's points, and one more for this moment.
+const points_of = ({history, server, query: {hits, misses, saved_ms}, store}: Stats): Point[] => [
+  ...history,
+  {t: server.started_ms + server.uptime_ms, hits, misses, saved_ms, entries: Number(store['entries']), disk_bytes: Number(store['disk_bytes'])},
+];
 
 const figure = (name: string, title: string, value: string, note: string | TemplateResult) => html`
   <div data-figure=${name}><dt>${title}</dt><dd><span class="value">${value}</span></dd><dd class="note">${note}</dd></div>`;

@@ -1,4 +1,4 @@
-// The share of queries that the cache answered, for each five seconds of the last hour in which there were any.
+// The share of queries that the cache answered, step by step over the last hour, for the steps in which there were any.
 import {LitElement, html} from 'lit';
 import {customElement, property, query} from 'lit/decorators.js';
 import * as Plot from '@observablehq/plot';
@@ -65,7 +65,7 @@ export class LarderHistory extends LitElement {
       <div class="chart history"></div>
       <p class="fine" role="note">${asked
         ? `${share(served / asked)} of ${count(asked)} queries came from the cache.`
-        : 'No queries yet: open the Flights page, or ask over HTTP.'}</p>`;
+        : 'No queries in this time: open the Flights page, or ask over HTTP.'}</p>`;
   }
 }
 
