@@ -216,6 +216,8 @@ TEST(Json, Times) {
             R"(["1970-01-01T00:00:00Z"])");
   EXPECT_EQ(values_of(c, c.column("tsn:", "t", 1, "", {Columns::bytes<std::int64_t>({1})})),
             R"(["1970-01-01T00:00:00.000000001"])");
+  EXPECT_EQ(values_of(c, c.column("tsu:", "t", 1, "", {Columns::bytes<std::int64_t>({INT64_MIN})})),
+            R"(["-290308-12-21T19:59:05.224192"])");
   EXPECT_EQ(values_of(c, c.column("tss:", "t", 2, "", {Columns::bytes<std::int64_t>({INT64_MAX, INT64_MAX - 1})})),
             R"(["infinity"],["+292277026596-12-04T15:30:06"])");
   EXPECT_EQ(values_of(c, c.column("ttu", "t", 3, "", {Columns::bytes<std::int64_t>({0, 86'400'000'000, 1})})),

@@ -447,7 +447,7 @@ class BatchReader {
   // bytes, and would else be long loops for free.
   Result<std::int64_t> node() {
     if (table_.nodes() == nullptr || node_ >= table_.nodes()->size()) return corrupt("a batch has too few columns");
-    const std::int64_t length = table_.nodes()->Get(node_++)->length;
+    const std::int64_t length = item(*table_.nodes(), node_++).length;
     if (length < 0 || static_cast<std::uint64_t>(length) > values_left_)
       return corrupt("a column's length is out of range");
     values_left_ -= static_cast<std::uint64_t>(length);
@@ -457,11 +457,19 @@ class BatchReader {
   Result<std::string_view> any_buffer() {
     if (table_.buffers() == nullptr || buffer_ >= table_.buffers()->size())
       return corrupt("a batch has too few buffers");
-    const ipc::Buffer& place = *table_.buffers()->Get(buffer_++);
+    const ipc::Buffer place = item(*table_.buffers(), buffer_++);
     if (place.offset < 0 || place.length < 0 || static_cast<std::uint64_t>(place.offset) > body_.size() ||
         static_cast<std::uint64_t>(place.length) > body_.size() - static_cast<std::uint64_t>(place.offset))
       return corrupt("a buffer lies outside its body");
     return body_.substr(static_cast<std::size_t>(place.offset), static_cast<std::size_t>(place.length));
+  }
+
+  // The verifier looks at where a vector is, not at how its structs are aligned.
+  template <typename T>
+  static T item(const flatbuffers::Vector<const T*>& vector, uoffset_t index) {
+    T copy;
+    std::memcpy(&copy, vector.Data() + index * sizeof(T), sizeof(T));
+    return copy;
   }
 
   static Result<std::int64_t> times(std::int64_t count, std::int64_t width) {

@@ -31,7 +31,9 @@ void append_padded(std::uint64_t value, int width, std::string& out) {
   out.append(digits.data(), end);
 }
 
+// For b above zero; rounded down, with a rest of zero or more, for times before 1970 too.
 std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
+std::int64_t floor_rest(std::int64_t a, std::int64_t b) { return a % b + (a % b < 0 ? b : 0); }
 
 void append_decimal(Int128 value, int scale, std::string& out) {
   Uint128 rest = value < 0 ? ~static_cast<Uint128>(value) + 1 : static_cast<Uint128>(value);
@@ -120,7 +122,7 @@ void append_timestamp(std::int64_t value, const Field& field, std::string& out) 
   const std::int64_t days = floor_div(seconds, 86'400);
   append_days(days, out);
   out += 'T';
-  append_clock(seconds - days * 86'400, value - seconds * scale.per_second, scale.digits, out);
+  append_clock(floor_rest(seconds, 86'400), floor_rest(value, scale.per_second), scale.digits, out);
   if (!field.timezone.empty()) out += 'Z';  // what is kept is a moment; the zone is only how to show it
 }
 
