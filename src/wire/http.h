@@ -56,8 +56,8 @@ std::string server_timing(std::initializer_list<Timing> timings);
 // --- Entity tags ---
 
 // The tag of an answer whose entry has the key "query:" and 64 hex digits, quotes included: the first 32 of them, and
-// the format where it is not Arrow, as the bytes differ. Another version of the data gives another key, so another tag. Empty
-// for an empty key: such an answer has no tag.
+// the format where it is not Arrow, as the bytes differ. Another version of the data gives another key, so another tag.
+// Empty for an empty key: such an answer has no tag.
 std::string etag(std::string_view entry_key, Format format);
 // Whether an If-None-Match header (a list, or *) names the tag, compared weakly as RFC 9110 13.1.2 asks.
 bool etag_matches(std::string_view if_none_match, std::string_view etag);
