@@ -42,8 +42,10 @@ std::string usage_of(const CLI::App& app) {
 void append(std::string& help, const std::string& title, const std::vector<Line>& lines, std::size_t width) {
   if (lines.empty()) return;
   help += title.empty() ? "\n" : "\n" + title + ":\n";
-  for (const auto& [left, right] : lines)
-    help += "  " + left + std::string(width - std::min(width, left.size()) + 2, ' ') + right + "\n";
+  for (const auto& [left, right] : lines) {
+    help.append("  ").append(left).append(width - std::min(width, left.size()) + 2, ' ');
+    help.append(right).append("\n");
+  }
 }
 
 }  // namespace

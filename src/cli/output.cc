@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <system_error>
 
 namespace larder::cli {
 namespace {
@@ -85,7 +86,7 @@ void tell(std::string_view line) {
 
 Status flush_output() {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return {};
-  return Error{Code::kIo, std::string("standard output: ") + std::strerror(errno)};
+  return Error{Code::kIo, std::string("standard output: ") + std::generic_category().message(errno)};
 }
 
 std::string printable(std::string_view text) {

@@ -78,6 +78,16 @@ Status write(const query::Reply& reply, const std::string& format, std::size_t r
   return {};
 }
 
+// Made when it is not there. Who may not write to it gets what is kept, and is answered all the same.
+Result<Cache> open_for_answers(const std::filesystem::path& store, std::uint64_t size_bytes) {
+  Options options;
+  options.size_limit_bytes = size_bytes;
+  Result<Cache> cache = Cache::open(store, options);
+  if (cache.ok() || cache.error().code != Code::kDenied) return cache;
+  options.read_only = true;
+  return Cache::open(store, options);
+}
+
 Status run(const Words& words) {
   static constexpr std::array<std::string_view, 4> kFormats = {"table", "json", "csv", "arrow"};
   std::string format = words.format;
@@ -99,9 +109,8 @@ Status run(const Words& words) {
   }
 
   const server::Config config = TRY(server::read_config(words.config));
-  Options options;
-  options.size_limit_bytes = config.store.size_bytes;
-  Cache cache = TRY(Cache::open(words.store.empty() ? config.store.path : std::filesystem::path(words.store), options));
+  const std::filesystem::path store = words.store.empty() ? config.store.path : std::filesystem::path(words.store);
+  Cache cache = TRY(open_for_answers(store, config.store.size_bytes));
   const std::unique_ptr<sources::FilesSource> source = TRY(server::open_sources(config));
   query::QueryCache queries(cache, *source, {});
 

@@ -2,7 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include "base/try.h"
 #include "base/units.h"
@@ -25,7 +25,8 @@ Result<std::string> read_stdin() {
     const ssize_t count = ::read(STDIN_FILENO, buffer, sizeof buffer);
     if (count == 0) return bytes;
     if (count > 0) bytes.append(buffer, static_cast<std::size_t>(count));
-    if (count < 0 && errno != EINTR) return Error{Code::kIo, std::string("standard input: ") + std::strerror(errno)};
+    if (count < 0 && errno != EINTR)
+      return Error{Code::kIo, std::string("standard input: ") + std::generic_category().message(errno)};
   }
 }
 

@@ -63,9 +63,9 @@ Status run(const Words& words) {
       value += percent(static_cast<double>(stats.hits), static_cast<double>(stats.hits + stats.misses));
     if (row.name == std::string_view("disk_bytes"))
       value += percent(static_cast<double>(stats.disk_bytes), static_cast<double>(stats.size_limit_bytes));
-    std::string title = row.title;
-    title.resize(12, ' ');
-    put("  " + title + value + "\n");
+    std::string title = std::string("  ") + row.title;
+    title.resize(14, ' ');
+    put(title + value + "\n");
   }
   return {};
 }
