@@ -34,18 +34,6 @@ Shard::Shard(std::shared_ptr<Files> files, const Membership& membership, std::ui
       lock_(state_.lock, membership),
       populated_(count_) {}
 
-std::optional<Shard::Place> Shard::locate(std::uint64_t offset) const {
-  const std::uint64_t number = offset >> shift_;
-  const std::uint32_t inside = static_cast<std::uint32_t>(offset & (segment_bytes_ - 1));
-  if (__builtin_expect(number - first_ >= count_ || inside < sizeof(SegmentHeader), 0)) return std::nullopt;
-  return Place{static_cast<std::uint32_t>(number), inside, log_ + offset, segment_bytes_ - inside};
-}
-
-std::optional<Record> Shard::record_at(std::uint64_t offset) const {
-  const std::optional<Place> place = locate(offset);
-  return place ? Record::read(place->at, place->room) : std::nullopt;
-}
-
 // Finds the key's record and hands it to take(record, place, generation, slot, word), which says whether what it took
 // was consistent; if not, the search starts over.
 template <typename Take>

@@ -34,7 +34,7 @@ void Shard::write_segment_header(std::uint32_t number, Queue queue, std::uint64_
   header.opened = opened;
   header.opened_ms = now_.coarse_ms();
   header.checksum = header_checksum(header, seed_);
-  WordWriter(files_->segment(number)).put(reinterpret_cast<const char*>(&header), sizeof(header));
+  Writer(files_->segment(number)).put(reinterpret_cast<const char*>(&header), sizeof(header));
 }
 
 std::optional<SegmentHeader> Shard::segment_header(std::uint32_t number) const {
@@ -86,7 +86,7 @@ Shard::Scanned Shard::scan(std::uint32_t number, std::uint32_t limit, bool mend,
         head.value_size = offset - scanned.end - kRecordHeader;
         head.checksum = head.salt(generation);
         const std::uint64_t words[3] = {head.word0(), head.word1(), head.word2()};
-        WordWriter(base + scanned.end).put(reinterpret_cast<const char*>(words), sizeof(words));
+        Writer(base + scanned.end).put(reinterpret_cast<const char*>(words), sizeof(words));
       }
     }
     use(*record, (std::uint64_t{number} << shift_) + offset);
@@ -155,7 +155,7 @@ Status Shard::rebuild_locked(bool after_power_loss) {
       at.use.store(kEmpty, relaxed);
     } else {
       const std::uint32_t use = at.use.load(relaxed);
-      if (use != kOpen && use != kClosed) continue;
+      if (use == kEmpty || use == kFree || use == kDraining) continue;
       if (header && header->generation == generations_[i].load(relaxed)) {
         in_use.emplace_back(at.opened.load(relaxed), i);
       } else {
@@ -273,7 +273,7 @@ Status Shard::check(bool mend, CheckReport& report) {
     std::uint64_t tombs = 0;
     const Scanned scanned = scan(i, used, false, [&](const Record& record, std::uint64_t offset) {
       const RecordHead& head = record.head;
-      if (head.kind() == kTombstone) {
+      if (head.kind() == kTombstone && head.sequence >= state_.clear_sequence.load(relaxed)) {
         tombs += head.bytes();
         live += head.bytes();
       }

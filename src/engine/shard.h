@@ -120,8 +120,16 @@ class Shard {
     char* at = nullptr;
     std::uint32_t room = 0;  // bytes to the segment's end
   };
-  std::optional<Place> locate(std::uint64_t offset) const;
-  std::optional<Record> record_at(std::uint64_t offset) const;
+  std::optional<Place> locate(std::uint64_t offset) const {
+    const std::uint64_t number = offset >> shift_;
+    const std::uint32_t inside = static_cast<std::uint32_t>(offset & (segment_bytes_ - 1));
+    if (__builtin_expect(number - first_ >= count_ || inside < sizeof(SegmentHeader), 0)) return std::nullopt;
+    return Place{static_cast<std::uint32_t>(number), inside, log_ + offset, segment_bytes_ - inside};
+  }
+  std::optional<Record> record_at(std::uint64_t offset) const {
+    const std::optional<Place> place = locate(offset);
+    return place ? Record::read(place->at, place->room) : std::nullopt;
+  }
 
   // read.cc
   enum class Seen { kMiss, kHit, kBusy };

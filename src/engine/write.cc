@@ -34,7 +34,7 @@ std::uint64_t Shard::append(std::uint32_t number, RecordHead head, std::uint32_t
   LARDER_CHECK(used + head.bytes() <= segment_bytes_);
   head.checksum = content ^ head.salt(generations_[number].load(std::memory_order_relaxed));
   const std::uint64_t offset = (std::uint64_t{number} << shift_) + used;
-  WordWriter writer(log_ + offset);
+  Writer writer(log_ + offset);
   const std::uint64_t words[4] = {head.word0(), head.word1(), head.word2(),
                                   expiry_word(expires_ms, head.sequence, seed_)};
   writer.put(reinterpret_cast<const char*>(words), head.key_at());
@@ -54,7 +54,7 @@ std::uint64_t Shard::append_again(std::uint32_t number, const Record& record, st
   // The same content under another salt; damage stays visible.
   head.checksum ^= head.salt(generation) ^ head.salt(generations_[number].load(std::memory_order_relaxed));
   const std::uint64_t offset = (std::uint64_t{number} << shift_) + used;
-  WordWriter writer(log_ + offset);
+  Writer writer(log_ + offset);
   const std::uint64_t word0 = head.word0();
   writer.put(reinterpret_cast<const char*>(&word0), 8);
   step(Step::kRecordHalf);
