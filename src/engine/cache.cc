@@ -209,32 +209,35 @@ std::optional<EntryInfo> Cache::info(std::string_view key) const {
 // --- Writes ---
 
 namespace {
-Result<bool> put(Store& store, std::uint64_t value_most, std::string_view key, std::string_view value,
-                 const SetOptions& options, bool only_if_absent) {
-  TRY(right_key(key));
-  if (value.size() > value_most)
+Error refusal(const Store& store, std::string_view key, std::string_view value, const SetOptions& options) {
+  if (Status right = right_key(key); !right.ok()) return right.error();
+  if (value.size() > store.value_most())
     return Error{Code::kTooLarge, "the value has " + std::to_string(value.size()) +
-                                      " bytes, this cache takes at most " + std::to_string(value_most)};
-  Put put;
-  put.expires_ms = TRY(expiry(store, options.ttl_ms));
-  TRY(store.ready_to_write());
-  put.key = key;
-  put.hash = store.hash(key);
-  put.value = value;
-  put.only_if_absent = only_if_absent;
+                                      " bytes, this cache takes at most " + std::to_string(store.value_most())};
+  return expiry(store, options.ttl_ms).error();
+}
+
+Result<bool> put(Store& store, std::string_view key, std::string_view value, const SetOptions& options,
+                 bool only_if_absent) {
+  if (__builtin_expect(!possible(key) || value.size() > store.value_most() || options.ttl_ms < 0, 0))
+    return refusal(store, key, value, options);
+  if (__builtin_expect(!store.may_write(), 0)) TRY(store.ready_to_write());
+  Put put{.key = key, .hash = store.hash(key), .value = value, .only_if_absent = only_if_absent};
+  if (options.ttl_ms != 0) put.expires_ms = expiry(store, options.ttl_ms).value();
   Shard& shard = store.shard(put.hash);
-  shard.prefetch(put.hash);
+  shard.prepare(put);
   return with_room(store, shard, [&] { return shard.put(put); });
 }
 }  // namespace
 
 Status Cache::set(std::string_view key, std::string_view value, const SetOptions& options) {
-  TRY(put(*impl_->store, value_bytes_max(), key, value, options, false));
+  Result<bool> written = put(*impl_->store, key, value, options, false);
+  if (__builtin_expect(!written.ok(), 0)) return std::move(written).error();
   return {};
 }
 
 Result<bool> Cache::add(std::string_view key, std::string_view value, const SetOptions& options) {
-  return put(*impl_->store, value_bytes_max(), key, value, options, true);
+  return put(*impl_->store, key, value, options, true);
 }
 
 Result<bool> Cache::del(std::string_view key) {
@@ -323,9 +326,6 @@ Status Cache::flush() {
 Options Cache::options() const { return impl_->options; }
 const std::filesystem::path& Cache::directory() const { return impl_->store->files()->path(); }
 
-std::uint64_t Cache::value_bytes_max() const {
-  const std::uint64_t most = Shard::record_most(impl_->store->files()->geometry());
-  return most - engine::kRecordHeader - 64 - kKeyMost;
-}
+std::uint64_t Cache::value_bytes_max() const { return impl_->store->value_most(); }
 
 }  // namespace larder

@@ -12,6 +12,7 @@
 
 #include <larder/result.h>
 
+#include <bit>
 #include <cstdint>
 
 #include "engine/files.h"
@@ -72,15 +73,17 @@ class Index {
   // --- Under the shard's lock ---
 
   // Calls `use(Word& slot, std::uint64_t word)` for each slot with the hash's tag until it says true; that slot or
-  // null.
+  // null. `free`, if wanted: the first free slot on the way.
   template <typename Use>
-  Word* find(std::uint64_t hash, Use&& use) const {
+  Word* find(std::uint64_t hash, Use&& use, Word** free = nullptr) const {
     const std::uint64_t tag = Slot::tag(hash);
     Bucket* bucket = bucket_at(hash, shape());
     for (int hop = 0; bucket != nullptr && hop < kChainMax; ++hop, bucket = next(bucket)) {
+#pragma GCC unroll 7
       for (Word& slot : bucket->slots) {
         const std::uint64_t word = slot.load(std::memory_order_relaxed);
-        if (word != 0 && Slot::tag_of(word) == tag && use(slot, word)) return &slot;
+        if (Slot::tag_of(word) == tag && word != 0 && use(slot, word)) return &slot;
+        if (free != nullptr && word == 0 && *free == nullptr) *free = &slot;
       }
     }
     return nullptr;

@@ -44,6 +44,7 @@ Shard::Seen Shard::visit(std::string_view key, std::uint64_t hash, Take&& take) 
     bool again = false;
     Bucket* bucket = index_.bucket_at(hash, shape);
     for (int hop = 0; bucket != nullptr && hop < Index::kChainMax && !again; ++hop, bucket = index_.next(bucket)) {
+#pragma GCC unroll 7
       for (Word& slot : bucket->slots) {
         const std::uint64_t word = slot.load(std::memory_order_acquire);
         if (__builtin_expect(Slot::tag_of(word) != tag, 1)) continue;

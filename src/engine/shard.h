@@ -45,7 +45,7 @@ struct Put {
   std::string_view value;
   std::int64_t expires_ms = 0;
   bool only_if_absent = false;
-  std::optional<std::uint32_t> content;  // of the checksum, when the value is copied from a record
+  std::uint32_t content = 0;  // of the checksum; see Shard::prepare
 };
 
 class Shard {
@@ -54,7 +54,6 @@ class Shard {
 
   // --- Readers: any thread, no lock (read.cc) ---
 
-  void prefetch(std::uint64_t hash) const { index_.prefetch(hash); }
   bool copy(std::string_view key, std::uint64_t hash, std::uint32_t stripe, std::string& value);
   std::optional<EntryInfo> info(std::string_view key, std::uint64_t hash, bool counts_as_read);
   std::optional<Pinned> pin(std::string_view key, std::uint64_t hash, std::uint32_t stripe, bool counts_as_read);
@@ -63,6 +62,8 @@ class Shard {
 
   // --- Writers. What they return beside the answer says whether to wait and call again. (write.cc) ---
 
+  // Before put(), outside the lock: hashes the value, and has the bucket and the old record on their way from memory.
+  void prepare(Put& put) const;
   // True: written. False: it was there, and only_if_absent.
   Result<std::pair<Room, bool>> put(const Put& put);
   // True: it was there.

@@ -20,8 +20,6 @@ namespace larder::engine {
 
 namespace {
 
-enum Clean : std::uint32_t { kUnclean = 0, kClean = 1, kBecomingUnclean = 2 };
-
 // All stores of this process, for fork. Never destroyed: children and threads may outlive main().
 struct Forkers {
   Mutex mutex;
@@ -51,14 +49,16 @@ void watch_forks() {
 }  // namespace
 
 Store::Store(std::shared_ptr<Files> files, const Options& options)
-    : files_(std::move(files)), now_(options.clock), membership_(files_) {
+    : files_(std::move(files)),
+      now_(options.clock),
+      membership_(files_),
+      clean_(files_->globals().clean),
+      value_most_(Shard::record_most(files_->geometry()) - kRecordHeader - 64 - kKeyMost),
+      shard_mask_(files_->geometry().shards - 1) {
   const Geometry& g = files_->geometry();
   const Superblock& block = files_->superblock();
   flusher_ = std::make_unique<Flusher>(files_, static_cast<Durability>(block.durability), block.flush_every_ms);
   for (std::uint32_t i = 0; i < g.shards; ++i) shards_.push_back(std::make_unique<Shard>(files_, membership_, i, now_));
-  // The bits above those that the index uses.
-  shard_shift_ = 58;
-  shard_mask_ = g.shards - 1;
 }
 
 Result<std::unique_ptr<Store>> Store::open(const std::filesystem::path& directory, const Options& options) {
@@ -144,12 +144,11 @@ Status Store::rejoin() {
 Status Store::ready_to_write() {
   if (files_->read_only()) return Error{Code::kDenied, files_->path().string() + ": is open for reading only"};
   if (!joined_.load(std::memory_order_acquire)) TRY(rejoin());
-  Half& clean = files_->globals().clean;
-  if (__builtin_expect(clean.load(std::memory_order_acquire) != kUnclean, 0)) {
+  if (clean_.load(std::memory_order_acquire) != kUnclean) {
     // On the disk before the first change is: else a power loss would leave a changed index that calls itself clean.
-    clean.store(kBecomingUnclean, std::memory_order_release);
+    clean_.store(kBecomingUnclean, std::memory_order_release);
     TRY(files_->sync_ctl());
-    clean.store(kUnclean, std::memory_order_release);
+    clean_.store(kUnclean, std::memory_order_release);
   }
   return {};
 }

@@ -16,6 +16,8 @@ namespace larder::engine {
 
 class Store {
  public:
+  static constexpr int kShardShift = 58;  // the hash bits above those that the index uses
+
   static Result<std::unique_ptr<Store>> open(const std::filesystem::path& directory, const Options& options);
   // A second opener on the same mapping, for tests: ThreadSanitizer sees no race between two mappings of one file.
   static Result<std::unique_ptr<Store>> open_on(std::shared_ptr<Files> files, const Options& options);
@@ -28,11 +30,16 @@ class Store {
     if (__builtin_expect(joined_.load(std::memory_order_acquire), 1)) return true;
     return files_->read_only() || rejoin().ok();
   }
-  // Before every write.
+  // Before every write: this, and when it says no, that.
+  bool may_write() const {
+    return joined_.load(std::memory_order_acquire) && clean_.load(std::memory_order_relaxed) == kUnclean;
+  }
   Status ready_to_write();
+  // The largest value: with any key it fits a segment.
+  std::uint64_t value_most() const { return value_most_; }
 
   std::uint64_t hash(std::string_view key) const { return hash64(key, files_->seed()); }
-  Shard& shard(std::uint64_t hash) const { return *shards_[hash >> shard_shift_ & shard_mask_]; }
+  Shard& shard(std::uint64_t hash) const { return *shards_[hash >> kShardShift & shard_mask_]; }
   const std::vector<std::unique_ptr<Shard>>& shards() const { return shards_; }
   const std::shared_ptr<Files>& files() const { return files_; }
   Membership& membership() { return membership_; }
@@ -57,6 +64,8 @@ class Store {
   void after_fork_in_child();
 
  private:
+  enum Clean : std::uint32_t { kUnclean = 0, kClean = 1, kBecomingUnclean = 2 };
+
   Store(std::shared_ptr<Files> files, const Options& options);
   Status start(bool fresh_mapping);
   Status bring_up();
@@ -67,8 +76,9 @@ class Store {
   Membership membership_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::unique_ptr<Flusher> flusher_;
-  std::uint32_t shard_shift_ = 0;
-  std::uint64_t shard_mask_ = 0;
+  Half& clean_;
+  const std::uint64_t value_most_;
+  const std::uint64_t shard_mask_;
   std::atomic<bool> joined_{false};
   Mutex joining_;
   bool forked_ = false;

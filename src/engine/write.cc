@@ -35,8 +35,8 @@ std::uint64_t Shard::append(std::uint32_t number, RecordHead head, std::uint32_t
   head.checksum = content ^ head.salt(generations_[number].load(std::memory_order_relaxed));
   const std::uint64_t offset = (std::uint64_t{number} << shift_) + used;
   Writer writer(log_ + offset);
-  const std::uint64_t words[4] = {head.word0(), head.word1(), head.word2(),
-                                  expiry_word(expires_ms, head.sequence, seed_)};
+  std::uint64_t words[4] = {head.word0(), head.word1(), head.word2(), 0};
+  if ((head.flags & kHasExpiry) != 0) words[3] = expiry_word(expires_ms, head.sequence, seed_);
   writer.put(reinterpret_cast<const char*>(words), head.key_at());
   writer.put(key.data(), key.size());
   step(Step::kRecordHalf);
@@ -170,7 +170,7 @@ Result<bool> Shard::put_locked(const Put& put, Queue queue, const std::optional<
   RecordHead head = head_for(put.key.size(), put.value.size(), kValue);
   if (put.expires_ms != 0) head.flags |= kHasExpiry;
   if (old) head.flags |= kHasOlder;
-  Word* slot = old ? old->slot : TRY(index_.free_slot(put.hash));
+  Word* const slot = old ? old->slot : TRY(index_.free_slot(put.hash));
   head.sequence = next_sequence();
   head.stored_ms = now_.coarse_ms();
 
@@ -187,13 +187,22 @@ Result<bool> Shard::put_locked(const Put& put, Queue queue, const std::optional<
   } else {
     change.entries = 1;
   }
-  const std::uint32_t content = put.content ? *put.content : content_of(put.hash, put.value);
-  const std::uint64_t offset = append(to, head, content, put.expires_ms, put.key, put.value);
+  const std::uint64_t offset = append(to, head, put.content, put.expires_ms, put.key, put.value);
   change.slot_value = Slot::make(put.hash, offset, frequency);
   commit(change);
   count_one(state_.sets);
   if (!old) index_.grow(state_.entries.load(std::memory_order_relaxed));
   return true;
+}
+
+void Shard::prepare(Put& put) const {
+  index_.prefetch(put.hash);
+  put.content = content_of(put.hash, put.value);
+  // The bucket has arrived by now. Whatever it says may change before the lock is held; it is only a hint.
+  index_.find(put.hash, [&](Word&, std::uint64_t word) {
+    if (const std::optional<Place> place = locate(Slot::offset(word))) __builtin_prefetch(place->at);
+    return true;
+  });
 }
 
 Result<std::pair<Room, bool>> Shard::put(const Put& put) {
@@ -269,7 +278,7 @@ Result<std::pair<Room, bool>> Shard::touch(std::string_view key, std::uint64_t h
   entry = find(key, hash);
   if (!entry) return std::pair{Room::kReady, false};
   const std::string_view value(entry->record.value(), entry->record.head.value_size);
-  Put again{key, hash, value, expires_ms, false, std::nullopt};
+  Put again{.key = key, .hash = hash, .value = value, .expires_ms = expires_ms};
   // Not hashed anew: if the value was damaged it stays so for everybody to see.
   again.content = entry->record.head.checksum ^ entry->record.head.salt(generation_of(*entry));
   return std::pair{Room::kReady, TRY(put_locked(again, kSmall, entry))};
@@ -303,7 +312,9 @@ Result<std::pair<Room, std::int64_t>> Shard::incr(std::string_view key, std::uin
   char digits[kDigitsMost];
   const char* const end = std::to_chars(digits, digits + kDigitsMost, result).ptr;
   const std::string_view value(digits, static_cast<std::size_t>(end - digits));
-  TRY(put_locked({key, hash, value, expires_ms, false, std::nullopt}, kSmall, old));
+  Put put{.key = key, .hash = hash, .value = value, .expires_ms = expires_ms};
+  put.content = content_of(hash, value);
+  TRY(put_locked(put, kSmall, old));
   return std::pair{Room::kReady, result};
 }
 
