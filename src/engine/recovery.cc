@@ -138,7 +138,6 @@ Status Shard::rebuild_locked(bool after_power_loss) {
         generations_[i].store(header->generation, relaxed);
         at.queue.store(header->queue, relaxed);
         at.opened.store(header->opened, relaxed);
-        at.used.store(segment_bytes_, relaxed);
         in_use.emplace_back(header->opened, i);
         continue;
       }
@@ -173,8 +172,9 @@ Status Shard::rebuild_locked(bool after_power_loss) {
     SegmentState& at = segment(number);
     std::uint64_t expires_max = 0;
     std::uint32_t tombs = 0;
-    const std::uint32_t limit = std::min(at.used.load(relaxed), segment_bytes_) & ~7u;
-    const Scanned scanned = scan(number, limit, true, [&](const Record& record, std::uint64_t offset) {
+    // To the end of the segment, not to what is on account: that may be damaged. Behind it there may be a record whose
+    // writer died before it could answer; it counts now.
+    const Scanned scanned = scan(number, segment_bytes_, true, [&](const Record& record, std::uint64_t offset) {
       const RecordHead& head = record.head;
       if (head.kind() == kFiller || head.sequence < clear_sequence || !failed.ok()) return;
       last = std::max(last, head.sequence);

@@ -26,6 +26,10 @@ RecordHead head_for(std::size_t key_size, std::size_t value_size, std::uint16_t 
   return head;
 }
 
+Error damaged(std::string_view key) {
+  return {Code::kCorrupt, "the value under '" + std::string(key) + "' is damaged; a check with repair removes it"};
+}
+
 }  // namespace
 
 std::uint64_t Shard::append(std::uint32_t number, RecordHead head, std::uint32_t content, std::int64_t expires_ms,
@@ -278,9 +282,10 @@ Result<std::pair<Room, bool>> Shard::touch(std::string_view key, std::uint64_t h
   entry = find(key, hash);
   if (!entry) return std::pair{Room::kReady, false};
   const std::string_view value(entry->record.value(), entry->record.head.value_size);
+  // Damage must not get a right checksum by being written again.
+  if (!whole(entry->record, generation_of(*entry))) return damaged(key);
   Put again{.key = key, .hash = hash, .value = value, .expires_ms = expires_ms};
-  // Not hashed anew: if the value was damaged it stays so for everybody to see.
-  again.content = entry->record.head.checksum ^ entry->record.head.salt(generation_of(*entry));
+  again.content = content_of(hash, value);
   return std::pair{Room::kReady, TRY(put_locked(again, kSmall, entry))};
 }
 
@@ -296,8 +301,7 @@ Result<std::pair<Room, std::int64_t>> Shard::incr(std::string_view key, std::uin
   if (old && now_.past(old->record.expires_ms)) {
     count_one(state_.expirations);
   } else if (old) {
-    if (!whole(old->record, generation_of(*old)))
-      return Error{Code::kCorrupt, "the value under '" + std::string(key) + "' is damaged; check() can repair"};
+    if (!whole(old->record, generation_of(*old))) return damaged(key);
     char digits[kDigitsMost];
     const std::uint32_t size = old->record.head.value_size;
     if (size <= kDigitsMost) copy_out(digits, old->record.value(), size);
