@@ -9,7 +9,9 @@ TEST(Cancel, TellsListenersOnceAndLateOnesAtOnce) {
   Cancel cancel;
   int told = 0;
   Cancel::Listener early(cancel, [&] { ++told; });
-  { Cancel::Listener gone(cancel, [&] { told += 100; }); }
+  {
+    Cancel::Listener gone(cancel, [&] { told += 100; });
+  }
   EXPECT_FALSE(cancel.cancelled());
   Cancel(cancel).cancel();  // copies share one state
   cancel.cancel();

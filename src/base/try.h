@@ -17,9 +17,9 @@ T take(Result<T>&& result) {
 inline void take(Status&&) {}
 }  // namespace larder::detail
 
-#define TRY(...)                                                     \
-  __extension__({                                                    \
-    auto try_result_ = (__VA_ARGS__);                                \
-    if (!try_result_.ok()) return std::move(try_result_).error();    \
-    ::larder::detail::take(std::move(try_result_));                  \
+#define TRY(...)                                                  \
+  __extension__({                                                 \
+    auto try_result_ = (__VA_ARGS__);                             \
+    if (!try_result_.ok()) return std::move(try_result_).error(); \
+    ::larder::detail::take(std::move(try_result_));               \
   })

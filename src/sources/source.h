@@ -26,21 +26,21 @@ struct Question {
 
 // What is known of a question before it runs. Depends on the SQL and the declared sources, not on params or data.
 struct Plan {
-  std::string normal_sql;           // the same for statements that differ in layout, comments or letter case only
-  std::vector<std::string> reads;   // names of the sources it reads, sorted, each once
-  bool repeatable = true;           // false: random(), now() and the like; an answer may not be kept
+  std::string normal_sql;          // the same for statements that differ in layout, comments or letter case only
+  std::vector<std::string> reads;  // names of the sources it reads, sorted, each once
+  bool repeatable = true;          // false: random(), now() and the like; an answer may not be kept
 };
 
 struct Limits {
-  std::uint64_t rows_max = 0;      // more is kTooLarge; 0: no limit
-  std::uint64_t bytes_max = 0;     // of the answer as Arrow; more is kTooLarge; 0: no limit
-  std::int64_t timeout_ms = 0;     // longer is kTimeout; 0: no limit
+  std::uint64_t rows_max = 0;   // more is kTooLarge; 0: no limit
+  std::uint64_t bytes_max = 0;  // of the answer as Arrow; more is kTooLarge; 0: no limit
+  std::int64_t timeout_ms = 0;  // longer is kTimeout; 0: no limit
 };
 
 struct Answer {
-  std::string arrow;        // the whole result as an Arrow IPC stream, exact types
+  std::string arrow;  // the whole result as an Arrow IPC stream, exact types
   std::uint64_t rows = 0;
-  std::string version;      // of the data that was read, as version() gives it
+  std::string version;  // of the data that was read, as version() gives it
 };
 
 class Source {
