@@ -21,8 +21,8 @@ enum class Mode {
 };
 
 struct Limits {
-  double run_seconds = 3;   // a run ends early when it takes longer; its figure is for what it did
-  double warm_seconds = 1;  // reads before the clock runs, so that pages are mapped and caches are filled
+  double run_seconds = 1.5;   // a run ends early when it takes longer; its figure is for what it did
+  double warm_seconds = 0.7;  // reads before the clock runs, so that pages are mapped and caches are filled
   std::uint64_t warm_ops = 300'000;
   std::uint64_t latency_ops = 100'000;
 };
