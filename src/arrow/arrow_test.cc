@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <deque>
@@ -444,6 +445,21 @@ TEST(Reader, DamageIsRefusedOrReadWithinTheBytes) {
     }
     json_of(damaged);  // a sanitizer or a crash is what would show
     table_of(damaged);
+  }
+}
+
+TEST(Reader, OffsetsMayNotGoBackNorOut) {
+  Columns c;
+  const std::string ipc = stream_of(c.table({c.text("t", {"aaa", "bbb"})}));
+  const std::size_t at = ipc.find(Columns::bytes<std::int32_t>({0, 3, 6}));
+  ASSERT_NE(at, std::string::npos);
+  for (auto offsets : {std::array<std::int32_t, 3>{0, 5, 3}, {-1, 3, 6}, {0, 3, 7}, {4, 3, 6}, {0, 3, INT32_MAX}}) {
+    std::string damaged = ipc;
+    std::memcpy(&damaged[at], offsets.data(), sizeof offsets);
+    std::string out;
+    Status status = write_json(damaged, out);
+    ASSERT_FALSE(status.ok()) << offsets[0] << " " << offsets[1] << " " << offsets[2];
+    EXPECT_EQ(status.error().code, Code::kCorrupt);
   }
 }
 

@@ -291,8 +291,8 @@ Status status_of(duckdb_error_data error) {
 Result<Rows> Statement::run(const std::vector<Value>& values) {
   duckdb_prepared_statement statement = handle_->statement;
   if (values.size() != params())
-    return Error{Code::kInvalid, "the SQL has " + std::to_string(params()) + " placeholders, and " +
-                                     std::to_string(values.size()) + " parameters were given"};
+    return Error{Code::kInvalid, "parameters given: " + std::to_string(values.size()) +
+                                     ", placeholders in the SQL: " + std::to_string(params())};
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (bind(statement, i + 1, values[i]) == DuckDBError)
       return Error{Code::kInvalid, "parameter " + std::to_string(i + 1) + " cannot be bound"};

@@ -109,7 +109,8 @@ std::string_view format_name(Format format) { return row_of(format).name; }
 
 class FilesSource::Impl {
  public:
-  explicit Impl(duck::Database database) : database_(std::move(database)) {}
+  Impl(duck::Database database, std::function<void()> when_read)
+      : when_read_(std::move(when_read)), database_(std::move(database)) {}
   ~Impl() {
     for (auto& table : tables_) {
       MutexLock lock(table->mutex);
@@ -140,8 +141,8 @@ class FilesSource::Impl {
     const duck::Checked checked = TRY(check(question));  // the plan is only what the caller says
     if (checked.normal != plan.normal_sql) return Error{Code::kInvalid, "the plan is of another question"};
     if (checked.params != question.params.size())
-      return Error{Code::kInvalid, "the SQL has " + std::to_string(checked.params) + " placeholders, and " +
-                                       std::to_string(question.params.size()) + " parameters were given"};
+      return Error{Code::kInvalid, "parameters given: " + std::to_string(question.params.size()) +
+                                       ", placeholders in the SQL: " + std::to_string(checked.params)};
     Loan connection = TRY(borrow());
     duck::Watch watch(*connection, cancel, limits.timeout_ms);
     constexpr int kAttempts = 5;
@@ -150,6 +151,7 @@ class FilesSource::Impl {
       for (const auto& files : state.files) let_settle(files);
       Result<Answer> answer = ask(*connection, question, checked, state, limits, watch);
       if (auto stopped = watch.stopped(); stopped && !answer.ok()) return *std::move(stopped);
+      if (when_read_) when_read_();
       Result<State> after = state_of(checked.tables);
       if (after.ok() && after->version == state.version) {
         if (answer.ok()) answer->version = state.version;
@@ -427,6 +429,7 @@ class FilesSource::Impl {
     return rows_of(connection, wrapped, params, limits, watch, reads, false);
   }
 
+  const std::function<void()> when_read_;
   duck::Database database_;
   std::vector<std::unique_ptr<Table>> tables_;
   std::atomic<std::uint64_t> schemas_{0};  // ever made
@@ -467,7 +470,7 @@ Result<std::unique_ptr<FilesSource>> FilesSource::open(const Options& options) {
     }
     places.emplace_back(std::move(place), *format);
   }
-  auto impl = std::make_unique<Impl>(TRY(duck::Database::open(engine)));
+  auto impl = std::make_unique<Impl>(TRY(duck::Database::open(engine)), options.when_read);
   for (const auto& [place, format] : places) impl->add(place, format);
   return std::unique_ptr<FilesSource>(new FilesSource(std::move(impl)));
 }

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,7 +55,8 @@ class FilesSource final : public Source {
     std::vector<Place> places;
     std::uint64_t memory_bytes_max = std::uint64_t{2} << 30;  // DuckDB's memory_limit
     unsigned threads = 2;                                     // for all questions together
-    std::filesystem::path spill;  // directory for what does not fit in memory; empty: such a question fails
+    std::filesystem::path spill;      // directory for what does not fit in memory; empty: such a question fails
+    std::function<void()> when_read;  // for tests: called between reading the files and looking whether they changed
   };
 
   // kInvalid: a name or a path that cannot be; says which. Files need not be there yet.

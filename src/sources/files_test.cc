@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <fstream>
 #include <thread>
 
@@ -168,6 +169,50 @@ TEST_F(FilesTest, AFileRewrittenInPlaceWithTheSameSizeIsSeen) {
   }
 }
 
+TEST_F(FilesTest, WhatChangedWhileItWasReadIsReadAgain) {
+  put("a.csv", "SELECT 1 AS x");
+  int reads = 0;
+  FilesSource::Options options;
+  options.when_read = [&] {
+    if (++reads == 1) put("a.csv", "SELECT 22 AS x");
+  };
+  open({{.name = "a", .path = "a.csv"}}, options);
+  EXPECT_EQ(rows("SELECT x FROM a"), "[[22]]");
+  EXPECT_EQ(reads, 2);
+  // Gone while it was read: what was read of it does not count either.
+  reads = 0;
+  options.when_read = [&] {
+    if (++reads == 1) fs::remove(dir_ / "a.csv");
+  };
+  open({{.name = "a", .path = "a.csv"}}, options);
+  EXPECT_THAT(rows("SELECT x FROM a"), HasSubstr("there is no file"));
+}
+
+TEST_F(FilesTest, WhatNeverSettlesIsUnavailable) {
+  put("a.csv", "SELECT 1 AS x");
+  int reads = 0;
+  FilesSource::Options options;
+  options.when_read = [&] { put_text("a.csv", "x\n" + std::string(static_cast<std::size_t>(++reads), '7') + "\n"); };
+  open({{.name = "a", .path = "a.csv"}}, options);
+  Error error = error_of(ask({"", "SELECT x FROM a", {}}));
+  EXPECT_EQ(error.code, Code::kUnavailable);
+  EXPECT_THAT(error.message, AllOf(HasSubstr("'a'"), HasSubstr("changed while they were read")));
+  EXPECT_EQ(reads, 5);
+}
+
+TEST_F(FilesTest, AFileJustWrittenIsLetSettle) {
+  std::int64_t age_ns = 0;
+  FilesSource::Options options;
+  options.when_read = [&] {
+    const auto modified = fs::last_write_time(dir_ / "a.csv");
+    age_ns = std::chrono::nanoseconds(fs::file_time_type::clock::now() - modified).count();
+  };
+  open({{.name = "a", .path = "a.csv"}}, options);
+  put_text("a.csv", "x\n1\n");
+  EXPECT_EQ(rows("SELECT x FROM a"), "[[1]]");
+  EXPECT_GE(age_ns, 20'000'000);
+}
+
 TEST_F(FilesTest, WhileFilesChangeAnAnswerIsOfOneStateOrNone) {
   auto write_state = [this](int k) {
     for (const char* name : {"a.csv", "b.csv"}) {
@@ -268,8 +313,8 @@ TEST_F(FilesTest, ParametersAreBoundAndNeverSql) {
                  {std::monostate(), true, std::int64_t{9007199254740993}, 0.1, std::string("Zürich")}),
             R"([[null,true,"9007199254740993",0.1,"Zürich"]])");
   EXPECT_EQ(rows("SELECT id FROM a WHERE id > $2 AND id < $1", {std::int64_t{3}, 1.5}), "[[2]]");
-  EXPECT_EQ(rows("SELECT $1", {}), "error: the SQL has 1 placeholders, and 0 parameters were given");
-  EXPECT_THAT(rows("SELECT 1", {true}), HasSubstr("0 placeholders, and 1 parameters"));
+  EXPECT_EQ(rows("SELECT $1", {}), "error: parameters given: 0, placeholders in the SQL: 1");
+  EXPECT_THAT(rows("SELECT 1", {true}), HasSubstr("given: 1, placeholders in the SQL: 0"));
   EXPECT_THAT(rows("SELECT $1::INTEGER", {std::string("abc")}), HasSubstr("Could not convert"));
 }
 
