@@ -89,12 +89,13 @@ std::string literal(const std::string& path) {
 // nobody could tell. So what is that young is let grow older before it is read.
 void let_settle(const std::vector<FileStamp>& files) {
   constexpr std::int64_t kTickNs = 20'000'000;
+  constexpr std::int64_t kAheadNs = 1'000'000'000;  // another machine's clock may be so far ahead
   std::int64_t newest = 0;
   for (const FileStamp& file : files) newest = std::max(newest, file.modified_ns);
   const std::int64_t now =
       std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   const std::int64_t age = now - newest;
-  if (age >= 0 && age < kTickNs) std::this_thread::sleep_for(std::chrono::nanoseconds(kTickNs - age));
+  if (age > -kAheadNs && age < kTickNs) std::this_thread::sleep_for(std::chrono::nanoseconds(kTickNs - age));
 }
 
 }  // namespace
