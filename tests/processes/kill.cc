@@ -228,6 +228,9 @@ class Test {
     journal_ = new (shared) Journal{};
     new_world();
   }
+  ~Test() { ::munmap(journal_, sizeof(Journal)); }
+  Test(const Test&) = delete;
+  Test& operator=(const Test&) = delete;
 
   // One round; where somebody is to die. False: something is wrong.
   bool round(Step at, bool at_random_time, bool verbose) {
