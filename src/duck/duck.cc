@@ -65,7 +65,7 @@ std::string one_line(std::string_view text) {
 Error error_from(std::string_view message) {
   Error error{Code::kInvalid, ""};
   const std::size_t kind_end = message.find(" Error: ");
-  if (kind_end != std::string_view::npos && kind_end < 40) {
+  if (kind_end < 40) {  // else it is a sentence that speaks of errors, or has none (npos)
     const std::string_view kind = message.substr(0, kind_end + 8);
     for (const ErrorKind& known : kErrorKinds)
       if (known.prefix == kind) error.code = known.code;

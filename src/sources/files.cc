@@ -379,8 +379,7 @@ class FilesSource::Impl {
       return cast_rows(connection, statement.columns(), sql, params, limits, watch, reads);
     duck::Rows rows = TRY(statement.run(params));
     if (whole && has_cast(rows.columns())) {  // known only now, with the parameters
-      const std::vector<duck::ColumnType> columns = rows.columns();
-      return cast_rows(connection, columns, sql, params, limits, watch, reads);
+      return cast_rows(connection, rows.columns(), sql, params, limits, watch, reads);
     }
     Answer answer;
     arrow::StreamWriter writer(answer.arrow, limits.bytes_max);

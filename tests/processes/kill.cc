@@ -294,7 +294,7 @@ class Test {
     for (const auto& [where, count] : killed_at_) std::printf("  %6d killed at %s\n", count, where.c_str());
     std::printf("%d kills in %d rounds, %llu calls answered, %llu repairs, %d got away; nothing lost, nothing torn\n",
                 kills_, rounds_, static_cast<unsigned long long>(journal_->calls.load()),
-                static_cast<unsigned long long>(repairs_ + cache_->stats().repairs), escapes_);
+                static_cast<unsigned long long>(repairs_) + cache_->stats().repairs, escapes_);
   }
   const char* what() const { return journal_->what; }
 
