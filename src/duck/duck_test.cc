@@ -102,7 +102,7 @@ TEST_F(DuckTest, AnInterruptThatComesBeforeTheStatementIsNotLost) {
   cancel.cancel();
   Watch watch(connection_, cancel, 0);
   (void)connection_.execute("SELECT count(*) FROM range(1000000)");  // uses up the first interrupt
-  auto rows = statement.run({});  // would take years
+  auto rows = statement.run({});                                     // would take years
   ASSERT_FALSE(rows.ok());
   EXPECT_EQ(rows.error().code, Code::kCancelled);
   EXPECT_EQ(watch.stopped()->code, Code::kCancelled);
