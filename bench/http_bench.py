@@ -37,8 +37,10 @@ def unused_port() -> int:
 
 
 def milliseconds(text: str) -> float:
-    value, unit = re.fullmatch(r"([\d.]+)(us|ms|s)", text).groups()
-    return float(value) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
+    found = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text)
+    if not found:
+        sys.exit(f"bench: wrk's '{text}' is no duration")
+    return float(found[1]) * {"us": 1e-3, "ms": 1, "s": 1e3, "m": 6e4}[found[2]]
 
 
 def load(pid: int, port: int, path: str, script: Path, seconds: int) -> dict:
@@ -71,18 +73,17 @@ def rows_of(args, folder: Path):
     with served.larder(args.build, folder / "http", core) as (larder_pid, larder_port), \
             served.running([*core, "nginx", "-e", log, "-c", nginx / "nginx.conf"], nginx / "out.log") as process:
         served.wait_for_port(nginx_port, log)
-        client = served.Client(larder_port)
         plain = nginx / "get.lua"
         plain.write_text(WRK.format(method="GET", body=""))
         asks = {}
         for form in ("arrow", "json"):
-            request = client.query(SQL, form)
-            client.send(request)
-            body = served.answered(client.send(request), "hit")
+            with served.Client(larder_port) as client:
+                request = client.query(SQL, form)
+                client.send(request)
+                body = served.answered(client.send(request), "hit")
             (nginx / "files" / form).write_bytes(body)
             asks[form] = nginx / f"{form}.lua"
             asks[form].write_text(WRK.format(method="POST", body=request.partition(b"\r\n\r\n")[2].decode()))
-        client.close()
         figures = {form: {"larder": [], "nginx": []} for form in asks}
         for _ in range(args.repeats):
             for form, script in asks.items():

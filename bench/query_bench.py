@@ -39,20 +39,21 @@ def rows_of(args, folder: Path):
     direct_times = 1 if args.smoke else 3
     questions = {path.stem: path.read_text().strip() for path in sorted(QUESTIONS.glob("*.sql"))}
     with served.larder(args.build, folder / "query") as (_, port):
-        client = served.Client(port)
         # The first question of a server's life pays for threads and pages that no later one needs.
-        client.send(client.query("SELECT count(*) FROM flights", "arrow"))
+        with served.Client(port) as client:
+            client.send(client.query("SELECT count(*) FROM flights", "arrow"))
         figures = {name: {"cold": [], "warm": [], **{rival: [] for rival in DATABASES}} for name in questions}
         for _ in range(args.repeats):
             for name, sql in questions.items():
-                request = client.query(sql, "arrow")
-                client.send(client.request("DELETE", "/api/v1/entries"))
-                figures[name]["cold"].append(asked_ms(client, request, "fwd=miss"))
-                warm = [asked_ms(client, request, "hit") for _ in range(warm_times)]
-                figures[name]["warm"].append(statistics.median(warm))
+                # A connection would be closed by the server while the rivals are asked.
+                with served.Client(port) as client:
+                    request = client.query(sql, "arrow")
+                    client.send(client.request("DELETE", "/api/v1/entries"))
+                    figures[name]["cold"].append(asked_ms(client, request, "fwd=miss"))
+                    warm = [asked_ms(client, request, "hit") for _ in range(warm_times)]
+                    figures[name]["warm"].append(statistics.median(warm))
                 for rival, database in DATABASES.items():
                     figures[name][rival].append(direct_ms(args.build, database, sql, direct_times))
-        client.close()
     for name, taken in figures.items():
         for rival in ("cold", *DATABASES):
             yield rows.row("query", name, "warm", "ms", taken["warm"], rival, taken[rival])

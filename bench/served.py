@@ -109,7 +109,10 @@ class Client:
     def query(self, sql: str, form: str) -> bytes:
         return self.request("POST", "/api/v1/query", json.dumps({"sql": sql, "format": form}).encode())
 
-    def close(self) -> None:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
         self.socket.close()
 
 
