@@ -115,7 +115,7 @@ TEST(Config, SaysWhatIsWrongAndWhere) {
       {"sources:\n  a: {kind: files, path: a}\n  A: {kind: files, path: b}", ":3",
        "sources.A: SQL cannot tell it from the source in line 2"},
       {"sources: [a]", ":1", "sources: keys with values"},
-      {"store: {}\n---\nstore: {}", ":3", "a second document begins"},
+      {"store: {}\n---\nstore: {}", ":2", "a second document begins"},
       {",", ":1", "a second document begins"},  // endless ones, to yaml-cpp
       {"store: {", ":1", "this is no YAML: "},
       {"a: b: c", ":1", "this is no YAML: "},
