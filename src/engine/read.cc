@@ -32,7 +32,8 @@ Shard::Shard(std::shared_ptr<Files> files, const Membership& membership, std::ui
       unordered_(files_->superblock().durability == static_cast<std::uint32_t>(Durability::kNone)),
       index_(files_, number),
       lock_(state_.lock, membership),
-      populated_(count_) {}
+      populated_(count_),
+      walked_(count_) {}
 
 // Finds the key's record and hands it to take(record, place, generation, slot, word), which says whether what it took
 // was consistent; if not, the search starts over.
@@ -172,10 +173,15 @@ void Shard::collect(std::uint64_t after, std::size_t limit, std::uint32_t stripe
   std::priority_queue<Item, std::vector<Item>, decltype(later)> first(later);
   std::unordered_set<std::uint64_t> taken;
 
+  std::vector<Walked> walked(count_);
+  if (const std::unique_lock lock(walked_mutex_, std::try_to_lock); lock.owns_lock()) walked = walked_;
+
   // All segments are pinned before the first is read: an entry that is moved on meanwhile then still lies where it was.
   struct Held {
     std::uint32_t segment;
     std::uint64_t generation;
+    std::uint32_t used;
+    bool known;  // what `walked` says is still so
   };
   std::vector<Held> held;
   Half* const pins = files_->read_only() ? nullptr : files_->pins(membership_.self().slot, stripe);
@@ -184,20 +190,30 @@ void Shard::collect(std::uint64_t after, std::size_t limit, std::uint32_t stripe
     if (pins != nullptr) pins[i].fetch_add(1, std::memory_order_seq_cst);
     const std::uint32_t use = segment(i).use.load(std::memory_order_acquire);
     if ((use == kOpen || use == kClosed) && generations_[i].load(std::memory_order_seq_cst) == generation) {
-      held.push_back({i, generation});
+      const std::uint32_t used = std::min(segment(i).used.load(std::memory_order_acquire), segment_bytes_);
+      const Walked& before = walked[i - first_];
+      held.push_back({i, generation, used, before.generation == generation && before.used == used});
     } else if (pins != nullptr) {
       pins[i].fetch_sub(1, std::memory_order_release);
     }
   }
+  // The oldest first, so that the others can be passed by.
+  const auto begins = [&](const Held& at) { return at.known ? walked[at.segment - first_].least : 0; };
+  std::sort(held.begin(), held.end(), [&](const Held& a, const Held& b) { return begins(a) < begins(b); });
   std::string key;
   for (const Held& at : held) {
-    const std::uint32_t used = std::min(segment(at.segment).used.load(std::memory_order_acquire), segment_bytes_);
-    for (std::uint64_t offset = sizeof(SegmentHeader); offset < used;) {
-      const std::optional<Record> record = Record::read(files_->segment(at.segment) + offset, used - offset);
+    Walked& seen = walked[at.segment - first_];
+    if (at.known && (seen.most <= after || (first.size() == limit && seen.least > first.top().info.sequence))) continue;
+    seen = {at.generation, at.used, ~std::uint64_t{0}, 0};
+    for (std::uint64_t offset = sizeof(SegmentHeader); offset < at.used;) {
+      const std::optional<Record> record = Record::read(files_->segment(at.segment) + offset, at.used - offset);
       if (!record) break;
       offset += record->head.bytes();
       const std::uint64_t sequence = record->head.sequence;
-      if (record->head.kind() != kValue || sequence <= after || now_.past(record->expires_ms)) continue;
+      if (record->head.kind() != kValue) continue;
+      seen.least = std::min(seen.least, sequence);
+      seen.most = std::max(seen.most, sequence);
+      if (sequence <= after || now_.past(record->expires_ms)) continue;
       if (first.size() == limit && sequence >= first.top().info.sequence) continue;
       if (taken.count(sequence) != 0) continue;
       key.resize(record->head.key_size);
@@ -217,6 +233,7 @@ void Shard::collect(std::uint64_t after, std::size_t limit, std::uint32_t stripe
       }
     }
   }
+  if (const std::unique_lock lock(walked_mutex_, std::try_to_lock); lock.owns_lock()) walked_ = std::move(walked);
   if (pins != nullptr) {
     for (const Held& at : held) pins[at.segment].fetch_sub(1, std::memory_order_release);
   }
