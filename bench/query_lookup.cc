@@ -11,7 +11,7 @@
 #include <optional>
 
 #include "base/check.h"
-#include "base/hash.h"
+#include "digest/sha256.h"
 #include "query/entry.h"
 #include "query/fingerprint.h"
 #include "query/query_cache.h"

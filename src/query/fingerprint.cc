@@ -3,7 +3,7 @@
 // ("a", "bc") differ, as do 1, 1.0, true and "1". The bytes never leave this file; only their hash does.
 #include "query/fingerprint.h"
 
-#include "base/hash.h"
+#include "digest/sha256.h"
 #include "query/entry.h"
 
 namespace larder::query {

@@ -8,7 +8,7 @@
 #include <system_error>
 #include <utility>
 
-#include "base/hash.h"
+#include "digest/sha256.h"
 #include "wire/http.h"
 
 namespace larder::server {

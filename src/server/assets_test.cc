@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "base/hash.h"
+#include "digest/sha256.h"
 
 namespace larder::server {
 namespace {

@@ -8,6 +8,7 @@
 // The files themselves may still change while they are read. Their stamps are taken before and after; when they differ,
 // what was read is thrown away and read again.
 #include "sources/files.h"
+#include "digest/sha256.h"
 
 #include <algorithm>
 #include <array>
@@ -17,7 +18,6 @@
 #include <utility>
 
 #include "arrow/writer.h"
-#include "base/hash.h"
 #include "base/mutex.h"
 #include "base/nearest.h"
 #include "base/try.h"

@@ -11,8 +11,8 @@
 #include <optional>
 #include <utility>
 
-#include "base/hash.h"
 #include "base/try.h"
+#include "digest/sha256.h"
 
 namespace larder::sources {
 namespace {
