@@ -59,6 +59,29 @@ class Layers(Tree):
         self.assertIn("src/helpers: no line", run("layers.py", str(self.root)).stderr)
 
 
+class Links(Tree):
+    def check(self) -> subprocess.CompletedProcess:
+        return run("links.py", str(self.root))
+
+    def test_takes_what_is_there(self):
+        self.write("docs/a.md", "# The engine, mapped\n## `get` & set\n## Again\n## Again\n")
+        self.write("README.md", "[a](docs/a.md) [b](docs/a.md#the-engine-mapped) ![c](src) [d](docs/a.md#get--set)\n"
+                   "[e](#own) [f](https://example.org/x) [g](docs/a.md#again-1)\n\n# Own\n"
+                   "```\n[no](link.md)\n```\nand `[no](link.md)` in code\n")
+        self.write("build/page.md", "[made](nothing.md)\n")
+        told = self.check()
+        self.assertEqual((told.returncode, told.stderr), (0, ""))
+
+    def test_refuses_what_leads_nowhere(self):
+        self.write("docs/a.md", "# One\n")
+        for link in ("docs/b.md", "docs/a.md#two", "#none", "../outside.md"):
+            with self.subTest(link=link):
+                self.write("README.md", f"```\ncode\n```\n[x]({link})\n")
+                told = self.check()
+                self.assertEqual(told.returncode, 1)
+                self.assertIn(f"README.md:4: {link}", told.stderr)
+
+
 class CountTests(Tree):
     def count(self) -> subprocess.CompletedProcess:
         return run("count_tests.py", str(self.root))
