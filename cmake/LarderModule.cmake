@@ -41,7 +41,7 @@ function(larder_module name)
     target_link_libraries(larder_${name} INTERFACE larder_settings ${uses} ${arg_LIBS} Threads::Threads)
   endif()
 
-  if(tests AND NOT LARDER_FUZZ)
+  if(tests AND NOT LARDER_FUZZ AND NOT LARDER_CACHE_ONLY)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE larder_${name} GTest::gmock GTest::gtest_main)
     gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT 300)

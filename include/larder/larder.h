@@ -1,0 +1,229 @@
+/* A cache is a directory; this is its face for C and for languages that call C. larder/cache.h says what each call
+ * promises; this header says how it is called.
+ *
+ *   larder_error error;
+ *   larder_cache* cache;
+ *   if (larder_open("cache", NULL, &cache, &error) < 0) return fail(error.message);
+ *   larder_set(cache, "user:7", 6, "Ada", 3, NULL, &error);
+ *   void* value;
+ *   size_t bytes;
+ *   if (larder_get(cache, "user:7", 6, &value, &bytes, &error) == 1) {
+ *     use(value, bytes);
+ *     larder_free(value);
+ *   }
+ *   larder_close(cache);
+ *
+ * Answers: what is less than zero is a refusal, one of enum larder_code, and nothing was changed. Else a call that asks
+ * something answers 1 for yes (found, was there, was stored) and 0 for no; every other call answers 0. A miss is no
+ * refusal.
+ *
+ * Errors: every call that can be refused takes a larder_error of the caller's, or NULL; it is written on a refusal
+ * alone. No state is kept behind the caller's back, so threads, fibres and goroutines may move as they like. No C++
+ * exception leaves a call.
+ *
+ * Ownership: what a call hands out through a pointer to a pointer belongs to the caller, who gives it back with the
+ * call named beside it; giving back NULL does nothing. On a refusal, and on the answer 0, nothing is handed out and
+ * NULL is stored. What is passed in is read during the call and never kept.
+ *
+ * Structs begin with `struct_bytes`, which the caller sets to sizeof its own struct (or uses the macro beside it), so
+ * that they may grow: a larder that knows more fields takes those that are missing as 0; one that knows fewer refuses
+ * fields that are not 0 (LARDER_UNSUPPORTED). In structs that a call fills, it writes what both know.
+ *
+ * Threads: a cache may be used by any number of threads at once, and by one at a time while it is closed. Processes:
+ * each opens its own. After fork() the child may go on using the cache it inherited, and must close it too; pins it
+ * inherited it may only release. Keys and values are any bytes, with their length; keys are 1 byte to 64 KiB.
+ *
+ * C99. The functions are those of liblarder.so.0, whose interface only ever grows.
+ */
+#ifndef LARDER_LARDER_H
+#define LARDER_LARDER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Why something was refused. */
+enum larder_code {
+  LARDER_INVALID = -1,      /* the caller's input is wrong */
+  LARDER_NOT_FOUND = -2,    /* the thing named does not exist */
+  LARDER_EXISTS = -3,       /* it exists already, and must not */
+  LARDER_UNSUPPORTED = -4,  /* a version, option or operation that this larder does not know */
+  LARDER_CORRUPT = -5,      /* bytes that Larder wrote are not what was written */
+  LARDER_NO_SPACE = -6,     /* the disk is full, or the limit is reached and nothing may be evicted */
+  LARDER_TOO_LARGE = -7,    /* larger than a limit */
+  LARDER_TIMEOUT = -8,      /* the deadline passed */
+  LARDER_CANCELLED = -9,    /* the caller went away */
+  LARDER_DENIED = -10,      /* not allowed */
+  LARDER_UNAVAILABLE = -11, /* what is needed cannot be had now; trying later may help */
+  LARDER_IO = -12,          /* the operating system refused */
+  LARDER_INTERNAL = -13,    /* a defect in Larder; please report */
+  LARDER_NO_MEMORY = -14    /* memory ran out */
+};
+
+typedef struct larder_error {
+  int code;          /* of enum larder_code */
+  char message[508]; /* one sentence, UTF-8, ended by 0; cut where it is longer */
+} larder_error;
+
+typedef struct larder_cache larder_cache;   /* larder_close */
+typedef struct larder_pin larder_pin;       /* larder_pin_release */
+typedef struct larder_items larder_items;   /* larder_items_free */
+typedef struct larder_report larder_report; /* larder_report_free */
+
+/* --- Opening --- */
+
+enum larder_durability {
+  LARDER_DURABILITY_DEFAULT = 0, /* timed */
+  LARDER_DURABILITY_NONE = 1,    /* when the kernel writes back by itself */
+  LARDER_DURABILITY_TIMED = 2,   /* at most flush_every_ms after the write */
+  LARDER_DURABILITY_EACH = 3     /* before the write is acknowledged */
+};
+
+/* Zero asks for the default, everywhere. The first four count when the cache is created and are kept in the directory.
+ */
+typedef struct larder_options {
+  size_t struct_bytes;
+  uint64_t size_limit_bytes; /* of all files together; default 1 GiB, least 16 MiB */
+  uint32_t shards;           /* a power of two; writers of different shards do not wait for each other */
+  uint32_t durability;       /* of enum larder_durability */
+  uint32_t flush_every_ms;   /* for LARDER_DURABILITY_TIMED; default 1000 */
+  uint32_t must_exist;       /* 1: a missing cache is LARDER_NOT_FOUND in place of being created */
+  uint32_t read_only;        /* 1: no file is written; writes are LARDER_DENIED */
+  uint32_t reserved;         /* 0 */
+} larder_options;
+#define LARDER_OPTIONS_INIT \
+  { sizeof(larder_options), 0, 0, 0, 0, 0, 0, 0 }
+
+/* `options` may be NULL. Give the cache back with larder_close. */
+int larder_open(const char* directory, const larder_options* options, larder_cache** cache, larder_error* error);
+/* No other thread may be in a call on it, and all its pins must have been released. */
+void larder_close(larder_cache* cache);
+
+/* The options as kept in the directory. */
+int larder_get_options(const larder_cache* cache, larder_options* options, larder_error* error);
+/* As it was given to larder_open; valid until larder_close. */
+const char* larder_directory(const larder_cache* cache);
+/* The largest value that this cache takes. */
+uint64_t larder_value_bytes_max(const larder_cache* cache);
+
+/* --- Reads: no lock, no system call. An expired entry is a miss. --- */
+
+/* What is known of an entry beside its value. */
+typedef struct larder_info {
+  size_t struct_bytes;
+  uint64_t sequence;  /* place in the order of writes, unique in the directory */
+  int64_t stored_ms;  /* since 1970-01-01 UTC */
+  int64_t expires_ms; /* since 1970-01-01 UTC; 0: never */
+  uint64_t value_bytes;
+} larder_info;
+#define LARDER_INFO_INIT \
+  { sizeof(larder_info), 0, 0, 0, 0 }
+
+/* A copy of the value, with a 0 behind it that is not counted. Give it back with larder_free. */
+int larder_get(const larder_cache* cache, const void* key, size_t key_bytes, void** value, size_t* value_bytes,
+               larder_error* error);
+void larder_free(void* value);
+/* A copy of the value into the caller's buffer. `value_bytes` is the size of the whole value even when that is larger
+ * than the buffer; then the answer is 1 and the buffer is unchanged, so give it a larger one and ask again. */
+int larder_get_into(const larder_cache* cache, const void* key, size_t key_bytes, void* buffer, size_t buffer_bytes,
+                    size_t* value_bytes, larder_error* error);
+/* A view of the value in shared memory, without a copy. Its bytes stay valid and unchanged until it is released,
+ * whatever becomes of the entry. It holds back the space it points into: keep it for a moment, not for hours. Any one
+ * thread at a time may use and release it. */
+int larder_get_pin(const larder_cache* cache, const void* key, size_t key_bytes, larder_pin** pin, larder_error* error);
+const void* larder_pin_bytes(const larder_pin* pin, size_t* value_bytes);
+int larder_pin_info(const larder_pin* pin, larder_info* info, larder_error* error);
+void larder_pin_release(larder_pin* pin);
+
+int larder_contains(const larder_cache* cache, const void* key, size_t key_bytes, larder_error* error);
+/* Without touching statistics or eviction. */
+int larder_get_info(const larder_cache* cache, const void* key, size_t key_bytes, larder_info* info,
+                    larder_error* error);
+
+/* --- Writes --- */
+
+typedef struct larder_set_options {
+  size_t struct_bytes;
+  int64_t ttl_ms; /* lives this long; 0: until evicted */
+} larder_set_options;
+#define LARDER_SET_OPTIONS_INIT \
+  { sizeof(larder_set_options), 0 }
+
+/* `options` may be NULL, here and below. */
+int larder_set(larder_cache* cache, const void* key, size_t key_bytes, const void* value, size_t value_bytes,
+               const larder_set_options* options, larder_error* error);
+/* Stores only when there is none: 1. Else 0. */
+int larder_add(larder_cache* cache, const void* key, size_t key_bytes, const void* value, size_t value_bytes,
+               const larder_set_options* options, larder_error* error);
+/* 0: it was not there. */
+int larder_del(larder_cache* cache, const void* key, size_t key_bytes, larder_error* error);
+/* A new time to live from now; 0: lives until evicted. Answers 0: it was not there. */
+int larder_touch(larder_cache* cache, const void* key, size_t key_bytes, int64_t ttl_ms, larder_error* error);
+/* Adds to the decimal integer that is kept, from 0 when there is none; the sum goes to `sum`, which may be NULL. */
+int larder_incr(larder_cache* cache, const void* key, size_t key_bytes, int64_t delta, int64_t* sum,
+                larder_error* error);
+/* Removes every entry; how many there were goes to `removed`, which may be NULL. */
+int larder_clear(larder_cache* cache, uint64_t* removed, larder_error* error);
+
+/* --- The whole cache --- */
+
+/* The next at most `limit` entries stored after the sequence `after` (0: from the first), in the order in which they
+ * were stored; an empty list: there are no more. Give it back with larder_items_free. */
+int larder_list(const larder_cache* cache, uint64_t after, size_t limit, larder_items** items, larder_error* error);
+size_t larder_items_count(const larder_items* items);
+/* The key of the item at `index`, which must be less than the count; valid until larder_items_free. */
+const void* larder_items_key(const larder_items* items, size_t index, size_t* key_bytes);
+int larder_items_info(const larder_items* items, size_t index, larder_info* info, larder_error* error);
+void larder_items_free(larder_items* items);
+
+/* Numbers since the cache was created, over all processes, unless said. */
+typedef struct larder_stats {
+  size_t struct_bytes;
+  uint64_t entries;     /* now */
+  uint64_t value_bytes; /* now: keys, values and record headers */
+  uint64_t disk_bytes;  /* now: space taken by all files */
+  uint64_t size_limit_bytes;
+  uint64_t hits;
+  uint64_t misses;
+  uint64_t sets;
+  uint64_t deletes;
+  uint64_t evictions;   /* entries that went to make room */
+  uint64_t expirations; /* entries whose time had come */
+  uint64_t repairs;     /* times that a dead process's unfinished write was put right */
+  uint64_t shards;
+  uint64_t processes; /* that have it open now */
+} larder_stats;
+#define LARDER_STATS_INIT \
+  { sizeof(larder_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+int larder_get_stats(const larder_cache* cache, larder_stats* stats, larder_error* error);
+
+/* Reads everything and tells what is damaged; with `repair` 1 puts right what can be. Damage is in the report and no
+ * refusal. Give the report back with larder_report_free. */
+int larder_check(larder_cache* cache, int repair, larder_report** report, larder_error* error);
+uint64_t larder_report_entries(const larder_report* report); /* that were read whole and are right */
+uint64_t larder_report_bytes(const larder_report* report);
+uint64_t larder_report_repaired(const larder_report* report);
+size_t larder_report_findings(const larder_report* report); /* how many */
+/* The sentence at `index`, which must be less than the count; valid until larder_report_free. */
+const char* larder_report_finding(const larder_report* report, size_t index);
+void larder_report_free(larder_report* report);
+
+/* Returns when everything acknowledged so far is on the disk. */
+int larder_flush(larder_cache* cache, larder_error* error);
+
+/* --- About --- */
+
+/* "0.1.0", of the library that runs. */
+const char* larder_version(void);
+/* The name of a code: "not_found"; "ok" for what is no refusal. */
+const char* larder_code_name(int code);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

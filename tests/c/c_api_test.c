@@ -1,0 +1,355 @@
+/* larder/larder.h as a C program sees it: compiled as C99, linked with the shared library. What entries do is tested in
+ * src/engine; here is what the C face adds: answers, errors, ownership, structs that grow, threads, fork. */
+#define _XOPEN_SOURCE 700
+
+#include <larder/larder.h>
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int failures = 0;
+static const char* running = "";
+
+#define CHECK(condition)                                                                   \
+  do {                                                                                     \
+    if (!(condition)) {                                                                    \
+      ++failures;                                                                          \
+      fprintf(stderr, "%s:%d: %s: not so: %s\n", __FILE__, __LINE__, running, #condition); \
+    }                                                                                      \
+  } while (0)
+
+/* The small language of this file: keys and values are words. */
+static char directory[64];
+static larder_cache* cache;
+static larder_error error;
+
+static int set(const char* key, const char* value) {
+  return larder_set(cache, key, strlen(key), value, strlen(value), NULL, &error);
+}
+/* Whether the value under `key` is `wanted`; NULL: that there is none. */
+static int holds(const char* key, const char* wanted) {
+  void* value = NULL;
+  size_t bytes = 0;
+  const int found = larder_get(cache, key, strlen(key), &value, &bytes, &error);
+  int same = 0;
+  if (wanted == NULL) {
+    same = found == 0 && value == NULL;
+  } else {
+    same = found == 1 && bytes == strlen(wanted) && strcmp(value, wanted) == 0;
+  }
+  larder_free(value);
+  return same;
+}
+static int says(const char* words) { return strstr(error.message, words) != NULL; }
+
+static void begin(const char* name) {
+  running = name;
+  strcpy(directory, access("/dev/shm", W_OK) == 0 ? "/dev/shm/larder-c-XXXXXX" : "/tmp/larder-c-XXXXXX");
+  CHECK(mkdtemp(directory) != NULL);
+  larder_options options = LARDER_OPTIONS_INIT;
+  options.size_limit_bytes = 16 << 20;
+  options.durability = LARDER_DURABILITY_NONE;
+  if (larder_open(directory, &options, &cache, &error) < 0) {
+    fprintf(stderr, "%s: %s\n", name, error.message);
+    exit(1);
+  }
+}
+static void end(void) {
+  larder_close(cache);
+  cache = NULL;
+  char path[128];
+  const char* const files[] = {"ctl", "idx", "log"};
+  for (size_t i = 0; i < 3; ++i) {
+    snprintf(path, sizeof path, "%s/%s", directory, files[i]);
+    unlink(path);
+  }
+  CHECK(rmdir(directory) == 0);
+}
+
+static void entries(void) {
+  begin("entries");
+  CHECK(set("a", "1") == 0);
+  CHECK(holds("a", "1"));
+  CHECK(holds("b", NULL));
+  CHECK(larder_add(cache, "a", 1, "2", 1, NULL, &error) == 0);
+  CHECK(larder_add(cache, "b", 1, "2", 1, NULL, &error) == 1);
+  CHECK(larder_contains(cache, "b", 1, &error) == 1);
+  CHECK(larder_del(cache, "b", 1, &error) == 1);
+  CHECK(larder_del(cache, "b", 1, &error) == 0);
+  CHECK(larder_contains(cache, "b", 1, &error) == 0);
+
+  int64_t sum = 0;
+  CHECK(larder_incr(cache, "a", 1, -3, &sum, &error) == 0 && sum == -2);
+  CHECK(larder_incr(cache, "a", 1, 1, NULL, &error) == 0 && holds("a", "-1"));
+
+  CHECK(larder_set(cache, "\0\n", 2, "\0v", 2, NULL, &error) == 0);
+  void* value = NULL;
+  size_t bytes = 0;
+  CHECK(larder_get(cache, "\0\n", 2, &value, &bytes, NULL) == 1 && bytes == 2 && memcmp(value, "\0v", 3) == 0);
+  larder_free(value);
+  CHECK(larder_set(cache, "empty", 5, NULL, 0, NULL, &error) == 0);
+  CHECK(larder_get(cache, "empty", 5, &value, NULL, NULL) == 1 && strcmp(value, "") == 0);
+  larder_free(value);
+
+  uint64_t removed = 0;
+  CHECK(larder_clear(cache, &removed, &error) == 0 && removed == 3);
+  CHECK(holds("a", NULL));
+  CHECK(larder_flush(cache, &error) == 0);
+  end();
+}
+
+static void expiry(void) {
+  begin("expiry");
+  larder_set_options options = LARDER_SET_OPTIONS_INIT;
+  options.ttl_ms = 3600 * 1000;
+  CHECK(larder_set(cache, "a", 1, "1", 1, &options, &error) == 0);
+  larder_info info = LARDER_INFO_INIT;
+  CHECK(larder_get_info(cache, "a", 1, &info, &error) == 1);
+  CHECK(info.expires_ms >= info.stored_ms + 3599 * 1000 && info.value_bytes == 1 && info.sequence > 0);
+  CHECK(larder_touch(cache, "a", 1, 0, &error) == 1);
+  CHECK(larder_get_info(cache, "a", 1, &info, &error) == 1 && info.expires_ms == 0);
+  CHECK(larder_touch(cache, "b", 1, 1000, &error) == 0);
+  CHECK(larder_get_info(cache, "b", 1, &info, &error) == 0);
+  options.ttl_ms = -1;
+  CHECK(larder_add(cache, "b", 1, "1", 1, &options, &error) == LARDER_INVALID && says("ttl_ms is -1"));
+  end();
+}
+
+static void buffers_and_pins(void) {
+  begin("buffers_and_pins");
+  CHECK(set("a", "something") == 0);
+  char buffer[16] = "untouched";
+  size_t bytes = 0;
+  CHECK(larder_get_into(cache, "a", 1, buffer, 8, &bytes, &error) == 1 && bytes == 9);
+  CHECK(strcmp(buffer, "untouched") == 0);
+  CHECK(larder_get_into(cache, "a", 1, buffer, 9, &bytes, &error) == 1 && memcmp(buffer, "something", 9) == 0);
+  CHECK(larder_get_into(cache, "a", 1, NULL, 0, &bytes, &error) == 1 && bytes == 9);
+  CHECK(larder_get_into(cache, "b", 1, buffer, 9, &bytes, &error) == 0 && bytes == 0);
+
+  larder_pin* pin = NULL;
+  CHECK(larder_get_pin(cache, "a", 1, &pin, &error) == 1);
+  CHECK(set("a", "else") == 0 && larder_del(cache, "a", 1, &error) == 1);
+  const void* seen = larder_pin_bytes(pin, &bytes);
+  CHECK(bytes == 9 && memcmp(seen, "something", 9) == 0);
+  larder_info info = LARDER_INFO_INIT;
+  CHECK(larder_pin_info(pin, &info, &error) == 0 && info.value_bytes == 9);
+  larder_pin_release(pin);
+  CHECK(larder_get_pin(cache, "a", 1, &pin, &error) == 0 && pin == NULL);
+  larder_pin_release(pin);
+  end();
+}
+
+static void errors(void) {
+  begin("errors");
+  void* value = &value;
+  CHECK(larder_set(cache, "", 0, "1", 1, NULL, &error) == LARDER_INVALID);
+  CHECK(error.code == LARDER_INVALID && strcmp(error.message, "the key is empty") == 0);
+  CHECK(larder_set(cache, "", 0, "1", 1, NULL, NULL) == LARDER_INVALID);
+  CHECK(larder_set(cache, NULL, 1, "1", 1, NULL, &error) == LARDER_INVALID && says("key is NULL"));
+  CHECK(larder_set(cache, "a", 1, NULL, 1, NULL, &error) == LARDER_INVALID && says("value is NULL"));
+  CHECK(larder_get(NULL, "a", 1, &value, NULL, &error) == LARDER_INVALID && says("cache is NULL") && value == NULL);
+  CHECK(larder_get(cache, "a", 1, NULL, NULL, &error) == LARDER_INVALID && says("value is NULL"));
+  CHECK(larder_list(cache, 0, 1, NULL, &error) == LARDER_INVALID && says("items is NULL"));
+  CHECK(set("a", "word") == 0);
+  CHECK(larder_incr(cache, "a", 1, 1, NULL, &error) == LARDER_INVALID);
+  const size_t most = (size_t)larder_value_bytes_max(cache);
+  char* large = calloc(1, most + 1);
+  CHECK(larder_set(cache, "a", 1, large, most + 1, NULL, &error) == LARDER_TOO_LARGE && holds("a", "word"));
+  free(large);
+
+  /* A success leaves the error alone. */
+  strcpy(error.message, "left");
+  CHECK(set("a", "1") == 0 && says("left"));
+
+  /* A message longer than its place is cut, between letters. */
+  char path[1100] = "x";
+  for (size_t i = 1; i + 2 < sizeof path; i += 2) memcpy(path + i, "\xc3\xa4", 3);
+  larder_options options = LARDER_OPTIONS_INIT;
+  larder_cache* other = cache;
+  options.must_exist = 1;
+  CHECK(larder_open(path, &options, &other, &error) < 0 && other == NULL);
+  const size_t length = strlen(error.message);
+  CHECK(length >= sizeof error.message - 2 && memcmp(error.message + length - 2, "\xc3\xa4", 2) == 0);
+
+  CHECK(larder_open("/nonexistent-by-larder", &options, &other, &error) == LARDER_NOT_FOUND);
+  CHECK(says("/nonexistent-by-larder"));
+  CHECK(larder_open(NULL, NULL, &other, &error) == LARDER_INVALID);
+  options.must_exist = 2;
+  CHECK(larder_open(directory, &options, &other, &error) == LARDER_INVALID);
+  CHECK(strcmp(larder_code_name(LARDER_NOT_FOUND), "not_found") == 0);
+  CHECK(strcmp(larder_code_name(LARDER_INTERNAL), "internal") == 0);
+  CHECK(strcmp(larder_code_name(LARDER_NO_MEMORY), "no_memory") == 0);
+  CHECK(strcmp(larder_code_name(1), "ok") == 0 && strcmp(larder_code_name(-1000), "unknown") == 0);
+  CHECK(strcmp(larder_code_name(-2147483647 - 1), "unknown") == 0);
+  CHECK(larder_version()[0] != '\0');
+
+  /* Giving back nothing. */
+  larder_close(NULL);
+  larder_pin_release(NULL);
+  larder_items_free(NULL);
+  larder_report_free(NULL);
+  larder_free(NULL);
+  end();
+}
+
+static void opening(void) {
+  begin("opening");
+  larder_options kept = LARDER_OPTIONS_INIT;
+  CHECK(larder_get_options(cache, &kept, &error) == 0);
+  CHECK(kept.size_limit_bytes == 16 << 20 && kept.durability == LARDER_DURABILITY_NONE && kept.shards >= 1);
+  CHECK(strcmp(larder_directory(cache), directory) == 0);
+
+  CHECK(set("a", "1") == 0);
+  larder_options options = LARDER_OPTIONS_INIT;
+  options.read_only = 1;
+  larder_cache* reader = NULL;
+  CHECK(larder_open(directory, &options, &reader, &error) == 0);
+  CHECK(larder_contains(reader, "a", 1, &error) == 1);
+  CHECK(larder_set(reader, "a", 1, "2", 1, NULL, &error) == LARDER_DENIED);
+  larder_close(reader);
+  CHECK(holds("a", "1"));
+  end();
+}
+
+/* What a program compiled years from now, or years ago, would pass. */
+static void structs_that_grow(void) {
+  begin("structs_that_grow");
+  struct {
+    larder_set_options known;
+    int64_t unknown;
+  } newer = {{sizeof newer, 0}, 0};
+  CHECK(larder_set(cache, "a", 1, "1", 1, &newer.known, &error) == 0);
+  newer.unknown = 1;
+  CHECK(larder_set(cache, "a", 1, "2", 1, &newer.known, &error) == LARDER_UNSUPPORTED && says("larder_set_options"));
+  CHECK(holds("a", "1"));
+
+  larder_set_options older = LARDER_SET_OPTIONS_INIT;
+  older.ttl_ms = 1000;
+  older.struct_bytes = sizeof(size_t); /* it had no ttl_ms */
+  CHECK(larder_set(cache, "a", 1, "3", 1, &older, &error) == 0);
+  larder_info info = LARDER_INFO_INIT;
+  CHECK(larder_get_info(cache, "a", 1, &info, &error) == 1 && info.expires_ms == 0);
+
+  struct {
+    larder_stats known;
+    int64_t unknown;
+  } wide = {LARDER_STATS_INIT, 77};
+  wide.known.struct_bytes = sizeof wide;
+  CHECK(larder_get_stats(cache, &wide.known, &error) == 0);
+  CHECK(wide.known.struct_bytes == sizeof wide && wide.known.entries == 1 && wide.known.processes == 1);
+  CHECK(wide.unknown == 77);
+
+  info.struct_bytes = offsetof(larder_info, expires_ms);
+  info.expires_ms = 77;
+  CHECK(larder_get_info(cache, "a", 1, &info, &error) == 1 && info.expires_ms == 77 && info.stored_ms > 0);
+  info.struct_bytes = 0;
+  CHECK(larder_get_info(cache, "a", 1, &info, &error) == LARDER_INVALID && says("struct_bytes is 0"));
+  CHECK(larder_get_info(cache, "a", 1, NULL, &error) == LARDER_INVALID && says("larder_info is NULL"));
+  end();
+}
+
+static void lists(void) {
+  begin("lists");
+  CHECK(set("c", "1") == 0 && set("a", "22") == 0 && set("b", "333") == 0);
+  larder_items* items = NULL;
+  CHECK(larder_list(cache, 0, 2, &items, &error) == 0 && larder_items_count(items) == 2);
+  size_t bytes = 0;
+  const void* key = larder_items_key(items, 1, &bytes);
+  CHECK(bytes == 1 && memcmp(key, "a", 1) == 0);
+  larder_info info = LARDER_INFO_INIT;
+  CHECK(larder_items_info(items, 1, &info, &error) == 0 && info.value_bytes == 2);
+  CHECK(larder_items_info(items, 2, &info, &error) == LARDER_INVALID && larder_items_key(items, 2, &bytes) == NULL);
+  larder_items_free(items);
+  CHECK(larder_list(cache, info.sequence, 10, &items, &error) == 0 && larder_items_count(items) == 1);
+  key = larder_items_key(items, 0, NULL);
+  CHECK(memcmp(key, "b", 1) == 0);
+  larder_items_free(items);
+  end();
+}
+
+static void checking(void) {
+  begin("checking");
+  CHECK(set("a", "the value that will be damaged") == 0 && set("b", "2") == 0);
+  larder_report* report = NULL;
+  CHECK(larder_check(cache, 0, &report, &error) == 0);
+  CHECK(larder_report_findings(report) == 0 && larder_report_entries(report) == 2 && larder_report_bytes(report) > 0);
+  larder_report_free(report);
+
+  larder_pin* pin = NULL;
+  CHECK(larder_get_pin(cache, "a", 1, &pin, &error) == 1);
+  memcpy((void*)(uintptr_t)larder_pin_bytes(pin, NULL), "THE", 3);
+  larder_pin_release(pin);
+  CHECK(larder_check(cache, 0, &report, &error) == 0 && larder_report_findings(report) > 0);
+  CHECK(strstr(larder_report_finding(report, 0), directory) != NULL);
+  CHECK(larder_report_finding(report, larder_report_findings(report)) == NULL);
+  larder_report_free(report);
+  CHECK(larder_check(cache, 1, &report, &error) == 0 && larder_report_repaired(report) > 0);
+  larder_report_free(report);
+  CHECK(holds("a", NULL) && holds("b", "2"));
+  end();
+}
+
+enum { kThreads = 4, kTurns = 500 };
+
+static void* count_and_fail(void* number) {
+  for (int i = 0; i < kTurns; ++i) {
+    larder_error mine;
+    if (larder_incr(cache, "sum", 3, 1, NULL, &mine) < 0) return number;
+    /* Each thread has its own refusals. */
+    larder_info wrong = LARDER_INFO_INIT;
+    wrong.struct_bytes = (size_t)(intptr_t)number;
+    char words[32];
+    snprintf(words, sizeof words, "struct_bytes is %d;", (int)(intptr_t)number);
+    if (larder_get_info(cache, "sum", 3, &wrong, &mine) != LARDER_INVALID) return number;
+    if (strstr(mine.message, words) == NULL) return number;
+  }
+  return NULL;
+}
+
+static void threads(void) {
+  begin("threads");
+  pthread_t all[kThreads];
+  for (intptr_t i = 0; i < kThreads; ++i) CHECK(pthread_create(&all[i], NULL, count_and_fail, (void*)(i + 1)) == 0);
+  for (int i = 0; i < kThreads; ++i) {
+    void* failed = NULL;
+    CHECK(pthread_join(all[i], &failed) == 0 && failed == NULL);
+  }
+  char sum[16];
+  snprintf(sum, sizeof sum, "%d", kThreads * kTurns);
+  CHECK(holds("sum", sum));
+  end();
+}
+
+static void forked_children(void) {
+  begin("forked_children");
+  CHECK(set("sum", "40") == 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    const int wrong = larder_incr(cache, "sum", 3, 2, NULL, NULL) < 0;
+    larder_close(cache);
+    _exit(wrong);
+  }
+  int status = -1;
+  CHECK(waitpid(child, &status, 0) == child && status == 0);
+  CHECK(holds("sum", "42"));
+  end();
+}
+
+int main(void) {
+  entries();
+  expiry();
+  buffers_and_pins();
+  errors();
+  opening();
+  structs_that_grow();
+  lists();
+  checking();
+  threads();
+  forked_children();
+  if (failures > 0) fprintf(stderr, "%d checks failed\n", failures);
+  return failures > 0;
+}
