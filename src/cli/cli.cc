@@ -25,6 +25,8 @@ constexpr Command kCommands[] = {
     {"ls", "List entries and kept answers", "larder ls --prefix user:\nlarder ls --json | jq .bytes", declare_ls},
     {"stats", "Show sizes, hits and misses", "larder stats --store /var/cache/larder", declare_stats},
     {"check", "Read everything and tell what is damaged", "larder check --repair", declare_check},
+    {"bench", "Measure what a cache does on this machine", "larder bench\nlarder bench /var/cache --threads 8",
+     declare_bench},
     {"query", "Ask the sources of larder.yaml, through the cache",
      "larder query 'SELECT origin, avg(delay) FROM flights GROUP BY ALL'\n"
      "larder query 'SELECT * FROM flights WHERE delay > $1 LIMIT 5' --param 120",

@@ -30,6 +30,7 @@ Run declare_del(CLI::App& app);
 Run declare_ls(CLI::App& app);
 Run declare_stats(CLI::App& app);
 Run declare_check(CLI::App& app);
+Run declare_bench(CLI::App& app);
 Run declare_query(CLI::App& app);
 Run declare_serve(CLI::App& app);
 
