@@ -359,7 +359,7 @@ Status run(const Words& words) {
 Run declare_bench(CLI::App& app) {
   auto words = std::make_shared<Words>();
   app.add_option("directory", words->directory,
-                 "Where to make a cache for it, which is removed at the end; without, where temporary files go");
+                 "Where to work; what it makes there goes at the end. Without, where temporary files go");
   app.add_option("--threads", words->threads, "How many threads beside one; 0: as many as the machine has")
       ->type_name("COUNT")
       ->check(CLI::Range(0, 256))
