@@ -359,10 +359,10 @@ Status run(const Words& words) {
 Run declare_bench(CLI::App& app) {
   auto words = std::make_shared<Words>();
   app.add_option("directory", words->directory,
-                 "Where to work; what it makes there goes at the end. Without, where temporary files go");
+                 "Where to work; without, where temporary files go. Nothing is left there");
   app.add_option("--threads", words->threads, "How many threads beside one; 0: as many as the machine has")
       ->type_name("COUNT")
-      ->check(CLI::Range(0, 256))
+      ->check(CLI::Range(0, 256).description(""))
       ->capture_default_str();
   app.add_option("--each", words->each, "How long each row is measured")->type_name("DURATION")->capture_default_str();
   add_json_option(app, words->json);
