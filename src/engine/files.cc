@@ -181,8 +181,10 @@ Status Files::create(const Options& options) {
   TRY(allocate(ctl, "ctl.new", 0, geometry_.ctl_bytes()));
   if (::pwrite(ctl.get(), &block, sizeof(block), 0) != static_cast<ssize_t>(sizeof(block)))
     return system_error(errno, "write", path_ / "ctl.new");
+  // Whole on the disk before it gets its name, and all three names before anybody is told that the cache is there.
+  TRY(sync(ctl, "ctl.new"));
   if (::renameat(directory, "ctl.new", directory, "ctl") != 0) return system_error(errno, "rename", path_ / "ctl");
-  return {};
+  return sync(directory_fd_, ".");
 }
 
 Status Files::read_superblock() {
@@ -267,9 +269,12 @@ void Files::release_log(std::uint64_t from, std::uint64_t bytes) const {
 }
 
 Status Files::sync(const Fd& fd, const char* name) const {
+  auto* const hook = sync_hook.load(std::memory_order_relaxed);
+  if (hook != nullptr) hook(name, false);
   while (::fdatasync(fd.get()) != 0) {
     if (errno != EINTR) return system_error(errno, "fdatasync", path_ / name);
   }
+  if (hook != nullptr) hook(name, true);
   return {};
 }
 Status Files::sync_ctl() const { return sync(ctl_fd_, "ctl"); }

@@ -6,6 +6,7 @@
 
 #include <larder/cache.h>
 
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -17,6 +18,10 @@ namespace larder::engine {
 
 // errno as an Error that names the file.
 Error system_error(int number, const std::string& what, const std::filesystem::path& path);
+
+// For tests that keep what a disk would: called when a sync of a file begins and when it has ended. "." is the
+// directory.
+inline std::atomic<void (*)(const char* name, bool ended)> sync_hook{nullptr};
 
 // An exclusive lock on the directory, held while it is opened, created or closed. Goes with its process.
 class DirectoryLock {

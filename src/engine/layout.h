@@ -98,7 +98,7 @@ struct ShardState {
   Half victim;           // segment being freed, or kNone
   Half victim_offset;    // its records before this are dealt with
   Half victim_kept;      // bytes that were copied on
-  Half victim_rule;      // 0: move what deserves it, evict the rest; 1: move everything that lives
+  Half victim_rule;      // bits: 1 evict nothing, 2 what stays was moved on, 4 and that has to get to the disk
   Half spare;            // segments that can be had without evicting; a hint
   Half split;            // bucket being made + 1, or 0
   Half clearing;         // 1: a clear has begun and is not done

@@ -146,7 +146,9 @@ Status Shard::rebuild_locked(bool after_power_loss) {
       copy_out(reinterpret_cast<char*>(&old), files_->segment(i), sizeof(old));
       const std::uint64_t known = generations_[i].load(relaxed);
       const bool plausible = old.segment == i && old.generation - known < std::uint64_t{1} << 32;
-      generations_[i].store((plausible ? old.generation : known) + 1, relaxed);
+      // How many it may have had nobody knows: what was written may be here without its header. So a leap.
+      const std::uint64_t leap = 1 + (mix(static_cast<std::uint64_t>(now_.precise_ms())) & 0xfffff);
+      generations_[i].store((plausible ? old.generation : known) + leap, relaxed);
       files_->release_log(std::uint64_t{i} << shift_, segment_bytes_);
       at.allocated.store(0, relaxed);
       at.opened.store(0, relaxed);
@@ -187,13 +189,18 @@ Status Shard::rebuild_locked(bool after_power_loss) {
       const std::string_view key(record.key(), head.key_size);
       const std::uint64_t hash = key_hash(key);
       std::uint64_t rival = 0;
+      bool rival_moved = false;
       Word* slot = index_.find(hash, [&](Word&, std::uint64_t word) {
         const std::optional<Record> other = record_at(Slot::offset(word));
         if (!other || !other->key_is(key)) return false;
         rival = other->head.sequence;
+        const std::uint32_t where = static_cast<std::uint32_t>(Slot::offset(word) >> shift_);
+        rival_moved = segment(where).queue.load(relaxed) != kSmall && at.queue.load(relaxed) == kSmall;
         return true;
       });
-      if (slot != nullptr && rival > head.sequence) return;
+      // Of two copies the one that was moved counts, since it may have been touched, or be the tombstone: it does not
+      // lie in the small queue, or it lies in the later segment.
+      if (slot != nullptr && (rival > head.sequence || (rival == head.sequence && rival_moved))) return;
       if (slot == nullptr) {
         index_.grow(++found);
         Result<Word*> fresh = index_.free_slot(hash);

@@ -9,9 +9,11 @@
 // oldest segment, what was read stays, with one less to its frequency. At most three quarters of a segment are kept, so
 // that freeing one always gains. (SIEVE lost: it is bad when what is popular drifts. LRU lost: a write for every read.)
 //
-// A segment that was freed counts until its end is on the disk (`gone`): only then is it written again, and only then
-// may a tombstone go that covers what was in it. Else a power loss could bring back what had been deleted, or lose
-// what had been moved. With Durability::kNone nothing waits.
+// A segment is freed in two walks. The first moves on what stays, and leaves the tombstones that are needed; then they
+// must get to the disk, since nothing orders what the kernel writes back: the old segment's end may reach the disk long
+// before the copies do. The second walk takes the rest out of the index, and the segment is gone. That counts when it
+// is on the disk too (`gone`): only then is the segment written again, and only then may a tombstone go that covers
+// what was in it. Else a power loss could bring back what had been deleted. With Durability::kNone nothing waits.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -28,6 +30,11 @@ constexpr std::uint32_t kSpareWanted = 2;              // one to write to, one t
 constexpr std::uint64_t kAllocateAtOnce = kMiB;        // disk space
 constexpr std::uint64_t kPopulateAtOnce = 128 * 1024;  // pages touched ahead of the writer
 constexpr std::uint64_t kPace = 4;                     // bytes of a victim dealt with for each byte written
+
+// Bits of ShardState::victim_rule.
+constexpr std::uint32_t kMoveAll = 1;     // nothing is evicted
+constexpr std::uint32_t kSecondWalk = 2;  // what stays was moved on
+constexpr std::uint32_t kHasMoved = 4;    // and that has to get to the disk
 
 std::uint64_t up_to(std::uint64_t n, std::uint64_t unit) { return (n + unit - 1) / unit * unit; }
 void count_one(Word& counter) { counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
@@ -162,6 +169,7 @@ Result<Room> Shard::reserve(Queue queue, std::uint64_t bytes) {
       }
       const Progress progress = evict_step(~std::uint64_t{0});
       if (round < 8 * count_ && (progress == Progress::kSome || progress == Progress::kDone)) continue;
+      if (victim_waits()) return Room::kFlush;
       for (std::uint32_t i = first_; i < first_ + count_; ++i) {
         if (segment(i).use.load(std::memory_order_relaxed) == kFree && !gone(segment(i))) return Room::kFlush;
       }
@@ -239,10 +247,24 @@ bool Shard::choose_victim(bool take_pinned) {
   }
   state_.victim_offset.store(sizeof(SegmentHeader), std::memory_order_relaxed);
   state_.victim_kept.store(0, std::memory_order_relaxed);
-  state_.victim_rule.store(move_all ? 1 : 0, std::memory_order_relaxed);
+  state_.victim_rule.store(move_all ? kMoveAll : 0, std::memory_order_relaxed);
   state_.victim.store(victim, std::memory_order_release);
   step(Step::kVictimChosen);
   return true;
+}
+
+bool Shard::victim_waits() const {
+  const std::uint32_t rule = state_.victim_rule.load(std::memory_order_relaxed);
+  const std::uint32_t victim = state_.victim.load(std::memory_order_relaxed);
+  return (rule & kSecondWalk) != 0 && (rule & kHasMoved) != 0 && !unordered_ && mine(victim) &&
+         segment(victim).use.load(std::memory_order_relaxed) == kClosed &&
+         files_->globals().flushes_done.load(std::memory_order_acquire) <=
+             segment(victim).freed.load(std::memory_order_relaxed);
+}
+
+bool Shard::fading() const {
+  return mine(state_.victim.load(std::memory_order_relaxed)) &&
+         (state_.victim_rule.load(std::memory_order_relaxed) & kSecondWalk) != 0;
 }
 
 Shard::Progress Shard::evict_step(std::uint64_t budget) {
@@ -254,6 +276,7 @@ Shard::Progress Shard::evict_step(std::uint64_t budget) {
     if (!choose_victim(false) && (draining() || !choose_victim(true))) return Progress::kNothing;
     victim = state_.victim.load(std::memory_order_relaxed);
   }
+  if (victim_waits()) return Progress::kNothing;
   const std::uint32_t used = std::min(segment(victim).used.load(std::memory_order_relaxed), segment_bytes_);
   const std::uint64_t base = std::uint64_t{victim} << shift_;
   std::uint64_t offset =
@@ -271,8 +294,18 @@ Shard::Progress Shard::evict_step(std::uint64_t budget) {
     state_.victim_offset.store(static_cast<std::uint32_t>(offset), std::memory_order_release);
     step(Step::kVictimStep);
   }
-  if (state_.victim_rule.load(std::memory_order_relaxed) == 0 &&
-      segment(victim).queue.load(std::memory_order_relaxed) == kSmall)
+  const std::uint32_t rule = state_.victim_rule.load(std::memory_order_relaxed);
+  if ((rule & kSecondWalk) == 0) {
+    // Counts from flushes that begin from now on.
+    segment(victim).freed.store(files_->globals().flushes_started.load(std::memory_order_acquire),
+                                std::memory_order_relaxed);
+    state_.victim_offset.store(sizeof(SegmentHeader), std::memory_order_release);
+    state_.victim_rule.store(rule | kSecondWalk, std::memory_order_release);
+    step(Step::kVictimMoved);
+    if (victim_waits()) freed.store(true, std::memory_order_relaxed);
+    return Progress::kSome;
+  }
+  if ((rule & kMoveAll) == 0 && segment(victim).queue.load(std::memory_order_relaxed) == kSmall)
     state_.ghost_age.fetch_add(1, std::memory_order_relaxed);
   retire(victim);
   sweep();
@@ -282,8 +315,10 @@ Shard::Progress Shard::evict_step(std::uint64_t budget) {
 // One record of the victim: moved on, or evicted, or not worth a thing already. False: no room to move it to.
 bool Shard::deal_with(std::uint32_t victim, const Record& record, std::uint64_t offset) {
   const RecordHead& head = record.head;
+  const std::uint32_t rule = state_.victim_rule.load(std::memory_order_relaxed);
+  const bool second = (rule & kSecondWalk) != 0;
   if (head.kind() == kTombstone) {
-    if (!older_may_exist(head.sequence, victim)) return true;
+    if (second || !older_may_exist(head.sequence, victim)) return true;
     return move_on(record, 0, nullptr, 0, 0);
   }
   if (head.kind() != kValue) return true;
@@ -293,25 +328,29 @@ bool Shard::deal_with(std::uint32_t victim, const Record& record, std::uint64_t 
   const std::uint64_t word = slot->load(std::memory_order_relaxed);
   const std::uint64_t frequency = Slot::frequency(word);
   const bool over = now_.past(record.expires_ms);
-  if (!over) {
-    if (state_.victim_rule.load(std::memory_order_relaxed) != 0) return move_on(record, hash, slot, frequency, offset);
-    const bool small = segment(victim).queue.load(std::memory_order_relaxed) == kSmall;
+  const bool small = segment(victim).queue.load(std::memory_order_relaxed) == kSmall;
+  if (!over && !second) {
+    if ((rule & kMoveAll) != 0) return move_on(record, hash, slot, frequency, offset);
     const std::uint64_t kept = state_.victim_kept.load(std::memory_order_relaxed);
     if (frequency > 0 && kept + head.bytes() <= segment_bytes_ / 4 * 3) {
       if (!move_on(record, hash, slot, small ? 0 : frequency - 1, offset)) return false;
       state_.victim_kept.store(static_cast<std::uint32_t>(kept + head.bytes()), std::memory_order_relaxed);
       return true;
     }
-    if (small) remember_ghost(hash);
   }
-  // Gone for good; but where an older record of the key may still lie, a rebuild must not find that one instead.
+  // Gone for good; but where an older record of the key may still lie, a rebuild must not find that one instead. The
+  // tombstone has to be on the disk before this record is not there any more; all others can go in the second walk.
+  const bool needs_tombstone = (head.flags & kHasOlder) != 0 && older_may_exist(head.sequence, victim);
+  if (!needs_tombstone && !second) return true;
+  if (!over && small && (rule & kMoveAll) == 0) remember_ghost(hash);
   std::uint64_t tombstone = 0;
-  if ((head.flags & kHasOlder) != 0 && older_may_exist(head.sequence, victim)) {
+  if (needs_tombstone) {
     RecordHead small_head;
     small_head.key_size = head.key_size;
     small_head.flags = kTombstone;
     if (!room_for_moving(small_head.bytes())) return false;
     tombstone = head.sequence;
+    state_.victim_rule.fetch_or(kHasMoved, std::memory_order_relaxed);
   }
   remove({slot, word, record}, tombstone, active(kMain));
   count_one(over ? state_.expirations : state_.evictions);
@@ -323,6 +362,7 @@ bool Shard::move_on(const Record& record, std::uint64_t hash, Word* slot, std::u
                     std::uint64_t offset) {
   if (!room_for_moving(record.head.bytes())) return false;
   const std::uint32_t from = static_cast<std::uint32_t>((record.at - log_) >> shift_);
+  state_.victim_rule.fetch_or(kHasMoved, std::memory_order_relaxed);
   Change change;
   change.append = active(kMain);
   change.append_bytes = static_cast<std::uint32_t>(record.head.bytes());
@@ -361,6 +401,8 @@ void Shard::retire(std::uint32_t victim) {
   std::atomic_thread_fence(std::memory_order_release);
   step(Step::kGenerationRaised);
   segment(victim).use.store(kDraining, std::memory_order_release);
+  // Without its magic a rebuild passes it by, even while somebody holds pins on what was in it.
+  word_at(files_->segment(victim))->store(0, std::memory_order_relaxed);
   if (state_.victim.load(std::memory_order_relaxed) == victim) state_.victim.store(kNone, std::memory_order_release);
   step(Step::kVictimDraining);
 }

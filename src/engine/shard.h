@@ -154,6 +154,8 @@ class Shard {
   // Removes the entry; a tombstone is left where an older record may come back without it.
   void remove(const Entry& entry, std::uint64_t tombstone_sequence, std::uint32_t tombstone_segment)
       LARDER_REQUIRES(lock_);
+  // For a key that is not in the index.
+  void leave_tombstone(std::string_view key, std::uint64_t sequence, std::uint32_t segment) LARDER_REQUIRES(lock_);
   // Writes a record after the end of the queue's segment, which must have room; where it begins.
   std::uint64_t append(std::uint32_t segment, RecordHead head, std::uint32_t content, std::int64_t expires_ms,
                        std::string_view key, std::string_view value) LARDER_REQUIRES(lock_);
@@ -176,6 +178,11 @@ class Shard {
   enum class Progress { kSome, kDone, kNothing, kStuck };
   Progress evict_step(std::uint64_t budget) LARDER_REQUIRES(lock_);
   bool choose_victim(bool take_pinned) LARDER_REQUIRES(lock_);
+  // What was moved on from the victim must get to the disk before the victim can go.
+  bool victim_waits() const LARDER_REQUIRES(lock_);
+  // Entries are being taken out of the index whose records are not gone yet: a key that is not here may come back
+  // unless its change says so.
+  bool fading() const LARDER_REQUIRES(lock_);
   bool deal_with(std::uint32_t victim, const Record& record, std::uint64_t offset) LARDER_REQUIRES(lock_);
   bool move_on(const Record& record, std::uint64_t hash, Word* slot, std::uint64_t frequency, std::uint64_t offset)
       LARDER_REQUIRES(lock_);

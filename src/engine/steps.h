@@ -29,6 +29,7 @@ enum class Step : std::uint32_t {
   kSegmentActive,     // it is the one that writes go to
   kVictimChosen,      // a segment is chosen to be freed
   kVictimStep,        // one of its records was dealt with
+  kVictimMoved,       // what stays was moved on
   kVictimEmpty,       // none of its records is in the index any more
   kGenerationRaised,  // readers of the old generation start over
   kVictimDraining,    // waiting for the last pins

@@ -108,6 +108,11 @@ Status Store::bring_up() {
   if (same_boot && files_->index_lost() && membership_.count() > 0)
     return Error{Code::kCorrupt, files_->path().string() + ": a file was removed or cut while processes have it open"};
   globals.index_ready.store(0, std::memory_order_release);
+  if (clean) {
+    // From here on the index on the disk may be half the one that is made now.
+    globals.clean.store(kBecomingUnclean, std::memory_order_release);
+    TRY(files_->sync_ctl());
+  }
   if (fresh && !files_->index_lost()) {
     globals.sequence.store(1);
     for (const auto& shard : shards_) TRY(shard->format());
@@ -123,6 +128,8 @@ Status Store::bring_up() {
   globals.clean.store(kUnclean);
   std::memcpy(globals.boot_id, boot.c_str(), boot.size() + 1);
   globals.index_ready.store(1, std::memory_order_release);
+  // A cache without a boot counts as never used.
+  if (fresh) TRY(files_->sync_ctl());
   return {};
 }
 

@@ -173,7 +173,7 @@ Result<bool> Shard::put_locked(const Put& put, Queue queue, const std::optional<
   const std::uint32_t to = active(queue);
   RecordHead head = head_for(put.key.size(), put.value.size(), kValue);
   if (put.expires_ms != 0) head.flags |= kHasExpiry;
-  if (old) head.flags |= kHasOlder;
+  if (old || fading()) head.flags |= kHasOlder;
   Word* const slot = old ? old->slot : TRY(index_.free_slot(put.hash));
   head.sequence = next_sequence();
   head.stored_ms = now_.coarse_ms();
@@ -244,15 +244,30 @@ void Shard::remove(const Entry& entry, std::uint64_t tombstone_sequence, std::ui
   commit(change);
 }
 
+void Shard::leave_tombstone(std::string_view key, std::uint64_t sequence, std::uint32_t to) {
+  RecordHead head = head_for(key.size(), 0, kTombstone);
+  head.sequence = sequence;
+  head.stored_ms = now_.coarse_ms();
+  Change change;
+  change.append = to;
+  change.append_bytes = static_cast<std::uint32_t>(head.bytes());
+  change.is_tombstone = true;
+  append(to, head, content_of(key_hash(key), {}), 0, key, {});
+  commit(change);
+}
+
 Result<std::pair<Room, bool>> Shard::del(std::string_view key, std::uint64_t hash) {
   const RecordHead head = head_for(key.size(), 0, kTombstone);
   Guard guard(*this);
   step(Step::kLocked);
-  if (!find(key, hash)) return std::pair{Room::kReady, false};
+  if (!find(key, hash) && !fading()) return std::pair{Room::kReady, false};
   const Room room = TRY(reserve(kSmall, head.bytes()));
   if (room != Room::kReady) return std::pair{room, false};
   const std::optional<Entry> entry = find(key, hash);  // making room may have taken it
-  if (!entry) return std::pair{Room::kReady, false};
+  if (!entry) {
+    if (fading()) leave_tombstone(key, next_sequence(), active(kSmall));
+    return std::pair{Room::kReady, false};
+  }
   const bool over = now_.past(entry->record.expires_ms);
   remove(*entry, next_sequence(), active(kSmall));
   count_one(over ? state_.expirations : state_.deletes);
@@ -333,6 +348,9 @@ Result<std::uint64_t> Shard::clear() {
 
 void Shard::clear_locked() {
   state_.clear_sequence.store(next_sequence(), std::memory_order_release);
+  // On the disk before anything goes: half of what was there may come back after a power loss, and of a key's records
+  // the wrong half. Nobody can be told here; whoever called clear() is told by his own sync.
+  if (!unordered_) (void)files_->sync_ctl();
   // Nobody can be told that the disk is too full to be emptied; the index keeps what space it has.
   (void)index_.reset();
   state_.entries.store(0, std::memory_order_relaxed);

@@ -37,11 +37,11 @@ namespace {
 using engine::Step;
 
 constexpr std::array<const char*, static_cast<std::size_t>(Step::kCount)> kStepNames = {
-    "locked",         "record_half",    "record_whole",      "redo_half",       "redo_noted",     "used_moved",
-    "accounts_moved", "slot_stored",    "redo_done",         "split_marked",    "split_copied",   "split_published",
-    "split_cleaned",  "overflow_taken", "segment_taken",     "segment_headed",  "segment_active", "victim_chosen",
-    "victim_step",    "victim_empty",   "generation_raised", "victim_draining", "segment_freed",  "clear_noted",
-    "clear_half",     "flushed"};
+    "locked",         "record_half",    "record_whole",  "redo_half",         "redo_noted",      "used_moved",
+    "accounts_moved", "slot_stored",    "redo_done",     "split_marked",      "split_copied",    "split_published",
+    "split_cleaned",  "overflow_taken", "segment_taken", "segment_headed",    "segment_active",  "victim_chosen",
+    "victim_step",    "victim_moved",   "victim_empty",  "generation_raised", "victim_draining", "segment_freed",
+    "clear_noted",    "clear_half",     "flushed"};
 
 // --- What the dead leave behind --------------------------------------------------------------------------------------
 
@@ -327,6 +327,7 @@ class Test {
       case Step::kSegmentHeaded:
       case Step::kSegmentActive:
       case Step::kVictimChosen:
+      case Step::kVictimMoved:
       case Step::kVictimEmpty:
       case Step::kGenerationRaised:
       case Step::kVictimDraining:

@@ -1,0 +1,363 @@
+// Power loss. Beside the files stands what a disk would hold of them: everything that was synced, and of what was
+// written later any pages, each as it was at any moment, torn at sectors now and then. Again and again the power goes,
+// the disk's bytes become the files, another boot begins, and what is found must be what was promised: no value that
+// was not written under its key, nothing older than the last flush, and nothing missing that was there before it.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <larder/cache.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <random>
+#include <set>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "engine/files.h"
+#include "engine/test_directory.h"
+#include "engine/test_files.h"
+
+namespace larder {
+namespace {
+
+using ::testing::IsEmpty;
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr int kRounds = 3;
+#else
+constexpr int kRounds = 6;
+#endif
+
+// --- The disk --------------------------------------------------------------------------------------------------------
+
+constexpr std::size_t kSector = 512;
+constexpr std::size_t kPageBytes = engine::kPage;
+
+// One file as the disk has it: pages that are not here are zeros.
+class DiskFile {
+ public:
+  // Brings `choose(page)` sectors (bits) of each page to the disk as they are in the file now.
+  template <typename Choose>
+  void write_back(const std::filesystem::path& path, Choose&& choose) {
+    const Fd fd(::open(path.c_str(), O_RDONLY));
+    LARDER_CHECK(fd);
+    size_ = ::lseek(fd.get(), 0, SEEK_END);
+    std::set<off_t> holes;  // that were no holes before
+    for (const auto& [at, page] : pages_) holes.insert(at);
+    std::array<char, 16 * kPageBytes> bytes;
+    for (off_t at = 0; (at = ::lseek(fd.get(), at, SEEK_DATA)) >= 0;) {
+      const off_t end = ::lseek(fd.get(), at, SEEK_HOLE);
+      for (at = at / static_cast<off_t>(kPageBytes) * static_cast<off_t>(kPageBytes); at < end;) {
+        bytes.fill(0);
+        const ssize_t got = ::pread(fd.get(), bytes.data(), bytes.size(), at);
+        LARDER_CHECK(got > 0);
+        for (std::size_t part = 0; part < static_cast<std::size_t>(got); part += kPageBytes) {
+          holes.erase(at + static_cast<off_t>(part));
+          put(at + static_cast<off_t>(part), bytes.data() + part, choose);
+        }
+        at += got;
+      }
+    }
+    constexpr char kZeros[kPageBytes] = {};
+    for (const off_t at : holes) put(at, kZeros, choose);
+  }
+  // The file as the disk has it.
+  void restore(const std::filesystem::path& path) const {
+    const Fd fd(::open(path.c_str(), O_RDWR));
+    LARDER_CHECK(fd && ::ftruncate(fd.get(), 0) == 0 && ::ftruncate(fd.get(), size_) == 0);
+    for (const auto& [at, page] : pages_) {
+      LARDER_CHECK(::pwrite(fd.get(), page.data(), page.size(), at) == static_cast<ssize_t>(page.size()));
+    }
+  }
+
+ private:
+  using Page = std::array<char, kPageBytes>;
+
+  template <typename Choose>
+  void put(off_t at, const char* bytes, Choose&& choose) {
+    const auto known = pages_.find(at);
+    constexpr char kZeros[kPageBytes] = {};
+    if (std::memcmp(known == pages_.end() ? kZeros : known->second.data(), bytes, kPageBytes) == 0) return;
+    const unsigned sectors = choose(at);
+    if (sectors == 0) return;
+    Page& page = known == pages_.end() ? pages_.emplace(at, Page{}).first->second : known->second;
+    for (std::size_t i = 0; i < kPageBytes / kSector; ++i) {
+      if ((sectors >> i & 1) != 0) std::memcpy(page.data() + i * kSector, bytes + i * kSector, kSector);
+    }
+  }
+
+  off_t size_ = 0;
+  std::map<off_t, Page> pages_;
+};
+
+class Disk {
+ public:
+  Disk(const std::filesystem::path& directory, std::uint64_t seed) : directory_(directory), random_(seed) {
+    the_disk = this;
+    engine::sync_hook.store([](const char* name, bool ended) { the_disk->synced(name, ended); });
+  }
+  ~Disk() { engine::sync_hook.store(nullptr); }
+  Disk(const Disk&) = delete;
+  Disk& operator=(const Disk&) = delete;
+
+  // The kernel writes some pages back by itself.
+  void write_some_back() {
+    const std::lock_guard lock(mutex_);
+    write_some_back_locked();
+  }
+  // From here on nothing reaches the disk any more.
+  void cut_off() {
+    const std::lock_guard lock(mutex_);
+    cut_off_locked();
+  }
+  // The same, in the middle of the `syncs`-th sync from now.
+  void cut_off_after(int syncs) {
+    const std::lock_guard lock(mutex_);
+    syncs_left_ = syncs;
+  }
+  bool on() {
+    const std::lock_guard lock(mutex_);
+    return on_;
+  }
+  // With the cache gone: the files as the disk has them, in another boot.
+  void restart() {
+    const std::lock_guard lock(mutex_);
+    for (auto& [name, file] : files_) {
+      if (named_) {
+        file.restore(directory_ / name);
+      } else {
+        std::filesystem::remove(directory_ / name);
+      }
+    }
+    if (named_ && engine::read_bytes(directory_ / "ctl", kBootId, 1) != std::string(1, '\0'))
+      engine::write_bytes(directory_ / "ctl", kBootId, "another boot");
+    for (auto& [name, file] : files_) {
+      if (named_) file.write_back(directory_ / name, [](off_t) { return 0xffu; });
+    }
+    on_ = true;
+  }
+
+ private:
+  static constexpr std::uint64_t kBootId = engine::kPage + offsetof(engine::Globals, boot_id);
+  inline static Disk* the_disk = nullptr;
+
+  void write_some_back_locked() {
+    if (!on_) return;
+    for (auto& [name, file] : files_) {
+      if (!std::filesystem::exists(directory_ / name)) continue;
+      // Sometimes hardly anything, sometimes nearly all; sometimes torn.
+      const std::uint64_t share = random_() % 5 * 25;
+      const bool torn = random_() % 4 == 0;
+      file.write_back(directory_ / name, [&](off_t) -> unsigned {
+        if (random_() % 100 >= share) return 0;
+        return torn ? static_cast<unsigned>(random_() & 0xff) : 0xff;
+      });
+    }
+  }
+  void cut_off_locked() {
+    write_some_back_locked();
+    on_ = false;
+    syncs_left_ = -1;
+  }
+
+  // What is in the file when a sync begins is on the disk when it has ended; the test's hook is only called in between
+  // by those who wait for it.
+  void synced(const std::string& name, bool ended) {
+    const std::lock_guard lock(mutex_);
+    if (!on_) return;
+    if (!ended && syncs_left_ > 0 && --syncs_left_ == 0) return cut_off_locked();
+    if (name == ".") {
+      named_ = true;
+    } else if (!ended) {
+      const std::string now = name == "ctl.new" ? "ctl" : name;
+      files_[now].write_back(directory_ / name, [](off_t) { return 0xffu; });
+    }
+  }
+
+  const std::filesystem::path directory_;
+  std::mt19937_64 random_;
+  std::mutex mutex_;
+  std::map<std::string, DiskFile> files_{{"ctl", {}}, {"idx", {}}, {"log", {}}};
+  bool named_ = false;  // the directory was synced with the files in it
+  bool on_ = true;
+  int syncs_left_ = -1;  // 0 and less: the power stays
+};
+
+// --- What was written ------------------------------------------------------------------------------------------------
+
+std::string value_of(const std::string& key, std::uint64_t number, std::size_t size) {
+  std::string value = std::to_string(number) + ":" + key + ":";
+  while (value.size() < size) value += static_cast<char>('a' + (value.size() + number) % 23);
+  return value;
+}
+// The number in a value that is whole and of this key; else 0.
+std::uint64_t number_in(const std::string& key, std::string_view value) {
+  std::uint64_t number = 0;
+  std::from_chars(value.data(), value.data() + value.size(), number);
+  return value == value_of(key, number, value.size()) ? number : 0;
+}
+
+struct Shape {
+  const char* name;
+  Durability durability;
+  bool evicts;
+  int keys;
+  std::size_t value_most;
+  int calls;       // between two losses of power
+  int flush_each;  // about so many calls
+  std::uint32_t shards = 1;
+};
+
+class PowerTest : public ::testing::TestWithParam<std::tuple<Shape, int>> {
+ protected:
+  // A key's values in the order in which they were set; 0: it was deleted. Which of them a flush has covered.
+  struct Past {
+    std::vector<std::uint64_t> numbers{0};
+    std::size_t sure = 0;
+    bool here = false;  // when the power went
+  };
+
+  const Shape& shape() const { return std::get<0>(GetParam()); }
+  std::uint64_t pick(std::uint64_t below) { return random_() % below; }
+  std::string some_key() {
+    return "key " + std::to_string(pick(3) == 0 ? pick(10) : pick(static_cast<std::uint64_t>(shape().keys)));
+  }
+  void open() {
+    cache_.emplace(Cache::open(directory_.path(), {.size_limit_bytes = 16 << 20,
+                                                   .shards = shape().shards,
+                                                   .durability = shape().durability,
+                                                   .flush_every_ms = 3'600'000,
+                                                   .clock = &clock_})
+                       .value());
+  }
+  // All that was answered so far is on the disk.
+  void flushed() {
+    for (auto& [key, past] : pasts_) past.sure = past.numbers.size() - 1;
+  }
+  void clear() {
+    cache_->clear().value();
+    for (auto& [key, past] : pasts_) past.numbers.push_back(0);
+    if (disk_.on()) flushed();
+  }
+  void flush() {
+    cache_->flush().value();
+    if (disk_.on()) flushed();
+  }
+  void one_call() {
+    const std::string key = some_key();
+    Past& past = pasts_[key];
+    switch (pick(10)) {
+      case 0:
+      case 1:
+        cache_->del(key).value();
+        past.numbers.push_back(0);
+        break;
+      case 2: {
+        std::string value;
+        const std::uint64_t now = cache_->get(key, value) ? number_in(key, value) : 0;
+        if (now != 0 || !shape().evicts) {
+          ASSERT_EQ(now, past.numbers.back()) << key;
+        }
+        break;
+      }
+      case 3:
+        // Lives on; the word in place or the record again.
+        cache_->touch(key, 1'000'000'000).value();
+        break;
+      default: {
+        const std::string value = value_of(key, ++last_, pick(shape().value_most));
+        cache_->set(key, value, {.ttl_ms = pick(2) == 0 ? 1'000'000'000 : 0}).value();
+        past.numbers.push_back(last_);
+      }
+    }
+    if (shape().durability == Durability::kEach && disk_.on()) past.sure = past.numbers.size() - 1;
+  }
+  void lose_power() {
+    for (auto& [key, past] : pasts_) past.here = cache_->peek(key).has_value();
+    disk_.cut_off();
+    cache_.reset();
+    disk_.restart();
+    clock_.advance_ms(1 + static_cast<std::int64_t>(pick(100)));
+    open();
+  }
+  void compare() {
+    for (auto& [key, past] : pasts_) {
+      std::string value;
+      const bool hit = cache_->get(key, value);
+      const std::uint64_t now = hit ? number_in(key, value) : 0;
+      ASSERT_TRUE(!hit || now != 0) << key << ": torn or foreign: " << value.substr(0, 60);
+      const std::size_t from = shape().durability == Durability::kNone ? 0 : past.sure;
+      std::string possible;
+      bool right = false;
+      for (std::size_t i = from; i < past.numbers.size(); ++i) {
+        right = right || past.numbers[i] == now;
+        possible += " " + std::to_string(past.numbers[i]);
+      }
+      // What makes room may take anything, but not what was still here and on the disk.
+      const bool may_miss = shape().durability == Durability::kNone ||
+                            (shape().evicts && !(past.here && past.sure + 1 == past.numbers.size()));
+      ASSERT_TRUE(right || (now == 0 && may_miss)) << key << ": is " << now << ", can be" << possible;
+      if (shape().durability == Durability::kNone) {
+        past.numbers.push_back(now);
+      } else {
+        past = {{now}, 0, false};
+      }
+    }
+    ASSERT_THAT(cache_->check().value().findings, IsEmpty());
+  }
+
+  engine::TestDirectory directory_;
+  ManualClock clock_;
+  std::mt19937_64 random_{static_cast<std::uint64_t>(std::get<1>(GetParam()))};
+  Disk disk_{directory_.path(), random_()};
+  std::map<std::string, Past> pasts_;
+  std::uint64_t last_ = 0;
+  std::optional<Cache> cache_;
+};
+
+TEST_P(PowerTest, KeepsWhatWasPromised) {
+  open();
+  for (int round = 0; round < kRounds && !HasFatalFailure(); ++round) {
+    SCOPED_TRACE("round " + std::to_string(round));
+    if (pick(2) == 0)
+      disk_.cut_off_after(1 + static_cast<int>(pick(shape().durability == Durability::kEach ? 100 : 12)));
+    for (int i = 0; i < shape().calls && disk_.on() && !HasFatalFailure(); ++i) {
+      one_call();
+      if (pick(static_cast<std::uint64_t>(shape().flush_each)) == 0) flush();
+      if (pick(2000) == 0) clear();
+      if (pick(static_cast<std::uint64_t>(shape().flush_each)) == 0) disk_.write_some_back();
+    }
+    if (HasFatalFailure()) break;
+    if (pick(4) == 0) {  // closed, and opened again before the power goes, or not
+      cache_.reset();
+      if (shape().durability != Durability::kNone && disk_.on()) flushed();
+      open();
+      for (std::uint64_t i = pick(3) * 20; i > 0; --i) one_call();
+    }
+    lose_power();
+    compare();
+  }
+}
+
+constexpr Shape kShapes[] = {
+    {"timed", Durability::kTimed, false, 300, 20'000, 1500, 150},
+    {"timed_evicting", Durability::kTimed, true, 3000, 20'000, 2500, 200},
+    {"timed_small", Durability::kTimed, false, 3000, 60, 1500, 150, 2},
+    {"each", Durability::kEach, false, 200, 40'000, 150, 100},
+    {"none", Durability::kNone, true, 1000, 20'000, 2500, 300},
+};
+INSTANTIATE_TEST_SUITE_P(Random, PowerTest, ::testing::Combine(::testing::ValuesIn(kShapes), ::testing::Range(1, 3)),
+                         [](const auto& made) {
+                           return std::string(std::get<0>(made.param).name) + "_" +
+                                  std::to_string(std::get<1>(made.param));
+                         });
+
+}  // namespace
+}  // namespace larder
