@@ -30,23 +30,14 @@ std::uint32_t superblock_checksum(Superblock block) {
       hash64(std::string_view(reinterpret_cast<const char*>(&block), sizeof(block)), kFormatVersion));
 }
 
-// A file system whose locks or mappings do not reach other machines' processes would break every promise.
+// There every promise would be broken.
 Status refuse_network(int fd, const std::filesystem::path& path) {
   struct statfs about {};
   if (::fstatfs(fd, &about) != 0) return system_error(errno, "statfs", path);
-  switch (static_cast<std::uint32_t>(about.f_type)) {
-    case 0x6969:      // NFS
-    case 0x517b:      // SMB
-    case 0xff534d42:  // CIFS
-    case 0xfe534d42:  // SMB2
-    case 0x01021997:  // 9P
-    case 0x00c36400:  // Ceph
-      return Error{Code::kUnsupported, path.string() +
-                                           ": is on a network file system, where processes cannot share memory; "
-                                           "use a directory on a local disk"};
-    default:
-      return {};
-  }
+  if (!is_network(static_cast<std::uint32_t>(about.f_type))) return {};
+  return Error{Code::kUnsupported, path.string() +
+                                       ": is on a network file system, where processes cannot share memory; "
+                                       "use a directory on a local disk"};
 }
 
 std::uint64_t random_seed() {
@@ -55,6 +46,20 @@ std::uint64_t random_seed() {
 }
 
 }  // namespace
+
+bool is_network(std::uint32_t kind) {
+  switch (kind) {
+    case 0x6969:      // NFS
+    case 0x517b:      // SMB
+    case 0xff534d42:  // CIFS
+    case 0xfe534d42:  // SMB2
+    case 0x01021997:  // 9P
+    case 0x00c36400:  // Ceph
+      return true;
+    default:
+      return false;
+  }
+}
 
 Error system_error(int number, const std::string& what, const std::filesystem::path& path) {
   Code code = Code::kIo;

@@ -19,6 +19,9 @@ namespace larder::engine {
 // errno as an Error that names the file.
 Error system_error(int number, const std::string& what, const std::filesystem::path& path);
 
+// Whether statfs() names a file system whose locks or mappings do not reach the processes of other machines.
+bool is_network(std::uint32_t kind);
+
 // For tests that keep what a disk would: called when a sync of a file begins and when it has ended. "." is the
 // directory.
 inline std::atomic<void (*)(const char* name, bool ended)> sync_hook{nullptr};
