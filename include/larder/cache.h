@@ -123,6 +123,7 @@ class Cache {
  public:
   // Opens the cache in `directory`, which is created when missing. Repairs what an unclean end left behind.
   // kInvalid: an option out of range. kNotFound: missing and not to be created. kUnsupported: another format version.
+  // kExists: the directory holds other files and no cache.
   // kCorrupt: not a Larder cache. kNoSpace, kIo, kDenied: as the system says, naming the file.
   static Result<Cache> open(const std::filesystem::path& directory, const Options& options = {});
 
@@ -167,7 +168,8 @@ class Cache {
 
   Stats stats() const;
   // Reads every file and checks every record's checksum, the index and the accounts. With repair, damaged records go
-  // (they are misses from then on), and the index is rebuilt where it is wrong.
+  // (they are misses from then on), and the index is rebuilt where it is wrong. Opened read-only: kUnavailable while
+  // others have it open for writing.
   Result<CheckReport> check(bool repair = false);
   // Returns when everything acknowledged so far is on the disk.
   Status flush();

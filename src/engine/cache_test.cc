@@ -15,6 +15,7 @@
 namespace larder {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -382,6 +383,51 @@ TEST_F(CacheTest, ReadOnlyReadsAndRefusesToWrite) {
   EXPECT_EQ(reader.set("a", "1").error().code, Code::kDenied);
   EXPECT_EQ(reader.del("a").error().code, Code::kDenied);
   EXPECT_EQ(reader.clear().error().code, Code::kDenied);
+}
+
+TEST_F(CacheTest, ReadOnlyChecksWhatNobodyWrites) {
+  cache_->set("a", "a value that will be damaged").value();
+  cache_->set("b", "2").value();
+  options_.read_only = true;
+  {
+    Cache reader = open_cache().value();
+    const Error busy = reader.check().error();
+    EXPECT_EQ(busy.code, Code::kUnavailable);
+    EXPECT_THAT(busy.message, HasSubstr("1 process has it open for writing"));
+  }
+  cache_.reset();
+  Cache reader = open_cache().value();
+  EXPECT_THAT(reader.check().value().findings, IsEmpty());
+  EXPECT_EQ(reader.check().value().entries, 2u);
+
+  std::fstream log(directory_.path() / "log", std::ios::in | std::ios::out | std::ios::binary);
+  std::string bytes(1 << 20, '\0');
+  log.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  log.seekp(static_cast<std::streamoff>(bytes.find("will be damaged")));
+  log << "WILL" << std::flush;
+  EXPECT_THAT(reader.check().value().findings, Contains(HasSubstr("damaged record")));
+  EXPECT_EQ(reader.check(true).error().code, Code::kDenied);
+  EXPECT_THAT(reader.check().value().findings, Contains(HasSubstr("damaged record")));
+  options_.read_only = false;
+  open();  // nobody waits for a lock that the check took
+  cache_->set("b", "3").value();
+}
+
+TEST_F(CacheTest, IsMadeOnlyWhereNothingElseIs) {
+  engine::TestDirectory elsewhere;
+  std::ofstream(elsewhere.path() / "diary") << "mine";
+  const Error refused = Cache::open(elsewhere.path(), options_).error();
+  EXPECT_EQ(refused.code, Code::kExists);
+  EXPECT_THAT(refused.message, HasSubstr("holds other files (diary) and no cache"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(elsewhere.path()), {}), 1);
+
+  // What a creation left that did not come to its end is ours, and so is what the file system itself puts there.
+  std::filesystem::remove(elsewhere.path() / "diary");
+  for (const char* name : {"ctl.new", "idx", "log"}) std::ofstream(elsewhere.path() / name) << "";
+  std::filesystem::create_directory(elsewhere.path() / "lost+found");
+  Cache::open(elsewhere.path(), options_).value();
+  std::ofstream(elsewhere.path() / "diary") << "mine";
+  Cache::open(elsewhere.path(), options_).value();
 }
 
 TEST_F(CacheTest, OpensOnlyWhatIsThere) {

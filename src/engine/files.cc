@@ -4,6 +4,7 @@
 // written: writing to a hole of a full disk through a mapping would be a SIGBUS.
 #include "engine/files.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -11,11 +12,13 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <new>
 #include <random>
+#include <string_view>
 
 #include "base/hash.h"
 #include "base/try.h"
@@ -38,6 +41,26 @@ Status refuse_network(int fd, const std::filesystem::path& path) {
   return Error{Code::kUnsupported, path.string() +
                                        ": is on a network file system, where processes cannot share memory; "
                                        "use a directory on a local disk"};
+}
+
+// A cache is made in an empty directory, or over what is left of one: never among somebody's own files, which a typing
+// mistake in a path would otherwise do.
+Status refuse_strangers(int directory_fd, const std::filesystem::path& path) {
+  static constexpr std::string_view kOurs[] = {".", "..", "ctl.new", "idx", "log", "blobs", "lost+found"};
+  const int fd = ::openat(directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const std::unique_ptr<DIR, int (*)(DIR*)> list(fd < 0 ? nullptr : ::fdopendir(fd), ::closedir);
+  if (!list) {
+    const int failed = errno;
+    if (fd >= 0) ::close(fd);
+    return system_error(failed, "list", path);
+  }
+  while (const dirent* entry = ::readdir(list.get())) {
+    const std::string_view name = entry->d_name;
+    if (std::find(std::begin(kOurs), std::end(kOurs), name) == std::end(kOurs))
+      return Error{Code::kExists, path.string() + ": holds other files (" + std::string(name) +
+                                      ") and no cache; name a directory that is new or empty"};
+  }
+  return {};
 }
 
 std::uint64_t random_seed() {
@@ -101,7 +124,19 @@ Result<Fd> Files::open_directory(const std::filesystem::path& path, bool create)
 
 Result<std::shared_ptr<Files>> Files::open(int directory_fd, const std::filesystem::path& path,
                                            const Options& options) {
+  return open_as(directory_fd, path, options, false);
+}
+
+Result<std::shared_ptr<Files>> Files::open_apart(int directory_fd, const std::filesystem::path& path) {
+  Options options;
+  options.read_only = true;
+  return open_as(directory_fd, path, options, true);
+}
+
+Result<std::shared_ptr<Files>> Files::open_as(int directory_fd, const std::filesystem::path& path,
+                                              const Options& options, bool apart) {
   std::shared_ptr<Files> files(new Files);
+  files->apart_ = apart;
   files->path_ = path;
   files->read_only_ = options.read_only;
   files->directory_fd_ = Fd(::fcntl(directory_fd, F_DUPFD_CLOEXEC, 0));
@@ -174,6 +209,7 @@ Status Files::create(const Options& options) {
     return Error{Code::kCorrupt, (path_ / "ctl").string() +
                                      ": is missing beside a log; restore it, or remove the "
                                      "directory"};
+  TRY(refuse_strangers(directory, path_));
   auto make = [&](const char* name, std::uint64_t bytes) -> Result<Fd> {
     Fd fd(::openat(directory, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
     if (!fd) return system_error(errno, "create", path_ / name);
@@ -237,7 +273,8 @@ Status Files::map_one(const char* name, const Fd& fd, std::uint64_t bytes, char*
     index_lost_ = true;
     if (::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) return system_error(errno, "ftruncate", path_ / name);
   }
-  void* mapped = ::mmap(nullptr, bytes, read_only_ ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  void* mapped = ::mmap(nullptr, bytes, read_only_ && !apart_ ? PROT_READ : PROT_READ | PROT_WRITE,
+                        apart_ ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED, fd.get(), 0);
   if (mapped == MAP_FAILED) return system_error(errno, "mmap", path_ / name);
   ::madvise(mapped, bytes, MADV_DONTDUMP);
   *where = static_cast<char*>(mapped);

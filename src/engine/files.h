@@ -46,6 +46,8 @@ class Files {
   // Under a DirectoryLock. Creates the files when there are none and options.create.
   static Result<std::shared_ptr<Files>> open(int directory_fd, const std::filesystem::path& path,
                                              const Options& options);
+  // Files that are only read, mapped so that what is stored in the mappings stays in this process.
+  static Result<std::shared_ptr<Files>> open_apart(int directory_fd, const std::filesystem::path& path);
   ~Files();
   Files(const Files&) = delete;
   Files& operator=(const Files&) = delete;
@@ -99,6 +101,8 @@ class Files {
 
  private:
   Files() = default;
+  static Result<std::shared_ptr<Files>> open_as(int directory_fd, const std::filesystem::path& path,
+                                                const Options& options, bool apart);
   template <typename T>
   static T* at(char* base, std::uint64_t offset) {
     return reinterpret_cast<T*>(base + offset);
@@ -114,6 +118,7 @@ class Files {
   Geometry geometry_;
   Superblock superblock_{};
   bool read_only_ = false;
+  bool apart_ = false;
   bool index_lost_ = false;
   Fd directory_fd_;
   Fd ctl_fd_;

@@ -5,6 +5,7 @@ usage: entries_test.py LARDER [unittest's options]
 """
 import base64
 import json
+import os
 import signal
 import subprocess
 import time
@@ -193,6 +194,30 @@ class Lists(program.Case):
         self.assertEqual((self.good("check").json["entries"], self.good("check").json["findings"]), (19, []))
 
 
+class Readers(program.Case):
+    """Who may read the files and not write them."""
+
+    def reading(self, *words) -> program.Ended:
+        somebody = {"user": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        try:
+            return program.Ended(subprocess.run([self.program, *words], cwd=self.folder, env=self.environment,
+                                                capture_output=True, timeout=SECONDS_MAX, **somebody))
+        except PermissionError:
+            self.skipTest("the program is where only root may read")
+
+    def test_a_reader_reads_and_checks(self):
+        self.good("set", "a", "1")
+        for path in [self.folder, *self.folder.rglob("*")]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        self.addCleanup(lambda: [path.chmod(0o755) for path in (self.folder, self.folder / "cache")])
+        self.assertEqual(self.reading("get", "a").out, b"1")
+        checked = self.reading("check")
+        self.assertEqual((checked.code, checked.err), (0, ""))
+        self.assertEqual((checked.json["entries"], checked.json["findings"]), (1, []))
+        self.assertEqual(self.reading("check", "--repair").code, 9)
+        self.assertEqual(self.reading("set", "a", "2").code, 9)
+
+
 class Refusals(program.Case):
     def test_a_cache_that_is_not_there(self):
         for words in (["get", "a"], ["del", "a"], ["ls"], ["stats"], ["check"]):
@@ -206,6 +231,8 @@ class Refusals(program.Case):
             ended = self.larder(*words, "--store", "notes")
             self.assertEqual(ended.code, 1)
             self.assertRegex(ended.err, "^larder: notes: .+\n$")
+        self.refused(1, "notes: holds other files (diary) and no cache; name a directory that is new or empty", "set", "a",
+                     "1", "--store", "notes")
         self.assertEqual([path.name for path in (self.folder / "notes").iterdir()], ["diary"])
         self.refused(2, "--store names no directory", "ls", "--store", "")
 
