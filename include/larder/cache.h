@@ -12,15 +12,19 @@
 // instruction. After a power loss the cache opens by itself with everything up to the last flush (Durability), and
 // never with a wrong value.
 //
-// Keys are 1 byte to 64 KiB, any bytes. Values are 0 bytes to Cache::value_bytes_max().
+// Keys are 1 byte to 64 KiB, any bytes. Values are 0 bytes to Cache::value_bytes_max(); large ones lie in files of
+// their own and are read through a map like the others. Several keys in one step: larder/transaction.h. Values from a
+// stream: larder/stream.h. What changed: larder/feed.h.
 #pragma once
 
 #include <larder/result.h>
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +40,15 @@ enum class Durability : std::uint32_t {
   kEach = 2,   // before the write is acknowledged
 };
 
+// What goes when there is no room.
+enum class Policy : std::uint32_t {
+  kS3Fifo = 0,               // what was read since it was stored stays longer; the best hit rate for most
+  kLeastRecentlyStored = 1,  // the oldest goes, read or not
+  kLeastRecentlyUsed = 2,    // what was not read for longest goes
+  kLeastFrequentlyUsed = 3,  // what was read least goes
+  kNone = 4,                 // nothing goes: a full cache refuses writes with kNoSpace
+};
+
 struct Options {
   // These are kept in the directory: they count when the cache is created, and an opener of an existing cache gets what
   // is kept (see Cache::options). Zero asks for the default.
@@ -45,6 +58,9 @@ struct Options {
   std::uint32_t shards = 0;
   Durability durability = Durability::kTimed;
   std::uint32_t flush_every_ms = 1000;  // for kTimed
+  Policy policy = Policy::kS3Fifo;
+  std::uint64_t entry_limit = 0;     // how many entries at most; 0: as many as fit
+  std::uint64_t capacity_bytes = 0;  // what size_limit_bytes may be raised to later; default four times it
 
   // These count for this opener alone.
   bool create = true;            // else a missing directory is kNotFound
@@ -52,8 +68,22 @@ struct Options {
   const Clock* clock = nullptr;  // default: the machine's
 };
 
+// Settings that may be changed while the cache is open, by anybody who has it open; all openers follow at once.
+struct SettingsChange {
+  std::optional<std::uint64_t> size_limit_bytes;  // 16 MiB to capacity_bytes; the next writes make room
+  std::optional<std::uint64_t> entry_limit;
+  std::optional<Policy> policy;
+  std::optional<Durability> durability;
+  std::optional<std::uint32_t> flush_every_ms;
+};
+
 struct SetOptions {
-  std::int64_t ttl_ms = 0;  // lives this long; 0: until evicted. Less than zero is kInvalid.
+  std::int64_t ttl_ms = 0;             // lives this long; 0: until evicted. Less than zero is kInvalid.
+  std::vector<std::string_view> tags;  // at most 16, of 1 to 255 bytes; see Cache::evict
+  std::uint64_t cost = 0;              // of making the value anew, in any unit: dear ones stay longer; 0: not known
+  std::uint8_t format = 0;             // 0 to 15, the caller's: how the value is to be read
+  bool pinned = false;                 // is never evicted; a cache full of pinned entries refuses writes (kNoSpace)
+  bool keeps_place = false;            // in the order of list(), where the key's value before had its place
 };
 
 // What is known of an entry beside its value.
@@ -62,6 +92,11 @@ struct EntryInfo {
   std::int64_t stored_ms = 0;   // since 1970-01-01 UTC
   std::int64_t expires_ms = 0;  // since 1970-01-01 UTC; 0: never
   std::uint64_t value_bytes = 0;
+  std::uint64_t place = 0;  // in the order of list(): the sequence, or that of an earlier value (keeps_place)
+  std::uint64_t cost = 0;   // as given; 0: not known
+  std::uint8_t format = 0;
+  bool pinned = false;
+  bool tagged = false;
 };
 
 // A view of a value in shared memory. It stays valid, and its bytes unchanged, until the Pin goes, even when the entry
@@ -76,6 +111,7 @@ class Pin {
 
   std::string_view bytes() const { return bytes_; }
   const EntryInfo& info() const { return info_; }
+  std::vector<std::string> tags() const;
 
  private:
   friend class Cache;
@@ -83,6 +119,7 @@ class Pin {
   Pin() = default;
 
   std::string_view bytes_;
+  std::string_view tags_;
   EntryInfo info_;
   void* owner_ = nullptr;
   std::uint64_t token_ = 0;
@@ -98,9 +135,11 @@ struct Stats {
   std::uint64_t misses = 0;
   std::uint64_t sets = 0;
   std::uint64_t deletes = 0;
-  std::uint64_t evictions = 0;    // entries that went to make room
-  std::uint64_t expirations = 0;  // entries whose time had come
-  std::uint64_t repairs = 0;      // times that a dead process's unfinished write was put right
+  std::uint64_t evictions = 0;     // entries that went to make room
+  std::uint64_t expirations = 0;   // entries whose time had come
+  std::uint64_t pinned_bytes = 0;  // now: of value_bytes, what is never evicted
+  std::uint64_t blob_bytes = 0;    // now: of disk_bytes, large values in files of their own
+  std::uint64_t repairs = 0;       // times that a dead process's unfinished write was put right
   std::uint32_t shards = 0;
   std::uint32_t processes = 0;  // that have it open now
 };
@@ -117,7 +156,36 @@ struct CheckReport {
 struct Item {
   std::string key;
   EntryInfo info;
+  std::vector<std::string> tags;
 };
+
+// Which entries: those to which all that is given applies.
+struct Filter {
+  std::string prefix;   // keys that begin so
+  std::string pattern;  // keys that match, as in a shell: * ? [abc] [!a-z], \ before one of these
+  std::string tag;
+  bool any() const { return prefix.empty() && pattern.empty() && tag.empty(); }
+};
+
+// An entry taken out.
+struct Entry {
+  std::string value;
+  EntryInfo info;
+  std::vector<std::string> tags;
+};
+
+struct KeyValue {
+  std::string_view key;
+  std::string_view value;
+};
+
+struct TagStats {
+  std::string tag;
+  std::uint64_t entries = 0;
+  std::uint64_t bytes = 0;
+};
+
+class Transaction;  // larder/transaction.h
 
 class Cache {
  public:
@@ -142,6 +210,11 @@ class Cache {
   std::optional<Pin> peek(std::string_view key) const;
   // Metadata without touching statistics or eviction.
   std::optional<EntryInfo> info(std::string_view key) const;
+  // Empty when there are none, or no such entry.
+  std::vector<std::string> tags(std::string_view key) const;
+  // For each key what get() would give; quicker than one by one, since they are fetched side by side. Not one moment
+  // for all of them: see Transaction.
+  std::vector<std::optional<Pin>> get_many(std::span<const std::string_view> keys) const;
 
   // --- Writes: one shard's lock for under a microsecond. kNoSpace: the disk is full; nothing changed. kTooLarge: key
   // or value over the limit. kInvalid: empty key, negative ttl. kDenied: opened read-only. ---
@@ -149,8 +222,23 @@ class Cache {
   Status set(std::string_view key, std::string_view value, const SetOptions& options = {});
   // Sets only when absent (or expired); false: it was there, nothing changed.
   Result<bool> add(std::string_view key, std::string_view value, const SetOptions& options = {});
+  // Sets only when present; false: it was not there, nothing changed.
+  Result<bool> replace(std::string_view key, std::string_view value, const SetOptions& options = {});
+  // Sets only when the entry is the one with this EntryInfo::sequence (0: when there is none); false: it is not,
+  // nothing changed. So a value that was read can be changed without losing what others wrote in between.
+  Result<bool> compare_and_set(std::string_view key, std::uint64_t sequence, std::string_view value,
+                               const SetOptions& options = {});
+  // All of them; each as atomic as set(), the whole not (see Transaction). Quicker than one by one: a shard's lock is
+  // taken once for many. An error ends it, naming the key; what came before it stays written.
+  Status set_many(std::span<const KeyValue> entries, const SetOptions& options = {});
   // False: it was not there.
   Result<bool> del(std::string_view key);
+  // Deletes only the entry with this sequence.
+  Result<bool> compare_and_del(std::string_view key, std::uint64_t sequence);
+  // How many were there.
+  Result<std::uint64_t> del_many(std::span<const std::string_view> keys);
+  // Takes the entry out: of all who pop it, one gets it. nullopt: not there.
+  Result<std::optional<Entry>> pop(std::string_view key);
   // New time to live from now; 0: lives until evicted. False: not there.
   Result<bool> touch(std::string_view key, std::int64_t ttl_ms);
   // Adds `delta` to the decimal integer kept under `key`, from 0 when absent, and returns the sum; expiry is kept.
@@ -158,15 +246,26 @@ class Cache {
   Result<std::int64_t> incr(std::string_view key, std::int64_t delta = 1);
   // Removes every entry; returns how many there were. Statistics stay.
   Result<std::uint64_t> clear();
+  // Removes the entries that the filter names, pinned ones too; how many. With nothing but a tag they are gone for
+  // every reader at the moment of the call, however many they are, and are then removed; others go one after another.
+  Result<std::uint64_t> evict(const Filter& filter);
+  // Removes what has expired or lost its tag, and evicts until all limits are kept; how many went.
+  Result<std::uint64_t> cull();
 
   // --- The whole cache ---
 
   // The next at most `limit` live entries stored after `after` (0: from the first), in the order in which they were
   // stored. Empty: no more. An entry that lives through the whole iteration unchanged is seen exactly once; one that is
-  // written meanwhile is seen at its new place, at its old, or both.
-  std::vector<Item> list(std::uint64_t after = 0, std::size_t limit = 1000) const;
+  // written meanwhile is seen at its new place, at its old, or both. `after` is an EntryInfo::place.
+  std::vector<Item> list(std::uint64_t after = 0, std::size_t limit = 1000, const Filter& filter = {}) const;
+  // The same backwards: the next at most `limit` entries stored before `before` (0: from the last), latest first.
+  std::vector<Item> list_back(std::uint64_t before = 0, std::size_t limit = 1000, const Filter& filter = {}) const;
 
   Stats stats() const;
+  // Of each shard; what counts for the whole cache alone is zero.
+  std::vector<Stats> shard_stats() const;
+  // Of each tag that live entries have, by name. Walks all entries.
+  std::vector<TagStats> tag_stats() const;
   // Reads every file and checks every record's checksum, the index and the accounts. With repair, damaged records go
   // (they are misses from then on), and the index is rebuilt where it is wrong. Opened read-only: kUnavailable while
   // others have it open for writing.
@@ -174,8 +273,14 @@ class Cache {
   // Returns when everything acknowledged so far is on the disk.
   Status flush();
 
-  // As kept in the directory.
+  // Runs `work` on a transaction and commits it: all or nothing, for readers in all processes and for a death at any
+  // moment. See larder/transaction.h.
+  Status transact(const std::function<Status(Transaction&)>& work, std::int64_t deadline_ms = 10'000);
+
+  // As kept in the directory; the settings as they are now.
   Options options() const;
+  // kInvalid: out of range; nothing changed.
+  Status change(const SettingsChange& settings);
   const std::filesystem::path& directory() const;
   // The largest value this cache takes.
   std::uint64_t value_bytes_max() const;

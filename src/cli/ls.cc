@@ -96,7 +96,7 @@ Status run(const Words& words) {
     const std::vector<Item> page = cache.list(after, kPage);
     if (page.empty() || more) break;
     for (const Item& item : page) {
-      after = item.info.sequence;
+      after = item.info.place;
       if (item.key.compare(0, words.prefix.size(), words.prefix) != 0) continue;
       if (words.limit != 0 && shown == words.limit) {
         more = true;

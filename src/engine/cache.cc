@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <map>
 #include <thread>
 
 #include "base/try.h"
+#include "engine/glob.h"
 #include "engine/store.h"
 #include "engine/testing.h"
 
@@ -17,22 +19,20 @@ using engine::Put;
 using engine::Room;
 using engine::Shard;
 using engine::Store;
+using engine::When;
 
 class Cache::Impl {
  public:
   Impl(std::unique_ptr<Store> opened, Options kept) : store(std::move(opened)), options(kept) {}
 
   std::unique_ptr<Store> store;
-  Options options;  // as kept in the directory
+  Options options;  // as given; what is kept in the directory is asked for
 };
 
 struct CacheAccess {
   static Cache make(std::unique_ptr<Store> store, Options options) {
-    const engine::Superblock& kept = store->files()->superblock();
-    options.size_limit_bytes = kept.size_limit_bytes;
-    options.shards = kept.shards;
-    options.durability = static_cast<Durability>(kept.durability);
-    options.flush_every_ms = kept.flush_every_ms;
+    options.capacity_bytes = store->files()->geometry().capacity;
+    options.shards = store->files()->geometry().shards;
     return Cache(std::make_unique<Cache::Impl>(std::move(store), options));
   }
   static const std::shared_ptr<engine::Files>& files(const Cache& cache) { return cache.impl_->store->files(); }
@@ -46,17 +46,20 @@ struct PinAccess {
   static Pin held(Store* store, const engine::Pinned& pinned) {
     Pin pin;
     pin.bytes_ = pinned.bytes;
+    pin.tags_ = pinned.tags;
     pin.info_ = pinned.info;
     pin.owner_ = store;
     const std::uint64_t place = static_cast<std::uint64_t>(pinned.count - store->files()->pins(0, 0));
     pin.token_ = place << 24 | (store->membership().self().incarnation & 0xffffff);
     return pin;
   }
-  static Pin owned(const std::string& bytes, const EntryInfo& info) {
+  static Pin owned(const std::string& bytes, const std::string& tags, const EntryInfo& info) {
     Pin pin;
-    char* copy = new char[bytes.size() + 1];
+    char* copy = new char[bytes.size() + tags.size() + 1];
     std::copy(bytes.begin(), bytes.end(), copy);
+    std::copy(tags.begin(), tags.end(), copy + bytes.size());
     pin.bytes_ = {copy, bytes.size()};
+    pin.tags_ = {copy + bytes.size(), tags.size()};
     pin.info_ = info;
     pin.owner_ = copy;
     pin.token_ = kOwned;
@@ -77,12 +80,17 @@ struct PinAccess {
 };
 
 Pin::Pin(Pin&& other) noexcept
-    : bytes_(other.bytes_), info_(other.info_), owner_(std::exchange(other.owner_, nullptr)), token_(other.token_) {}
+    : bytes_(other.bytes_),
+      tags_(other.tags_),
+      info_(other.info_),
+      owner_(std::exchange(other.owner_, nullptr)),
+      token_(other.token_) {}
 
 Pin& Pin::operator=(Pin&& other) noexcept {
   if (this != &other) {
     PinAccess::release(*this);
     bytes_ = other.bytes_;
+    tags_ = other.tags_;
     info_ = other.info_;
     owner_ = std::exchange(other.owner_, nullptr);
     token_ = other.token_;
@@ -92,13 +100,19 @@ Pin& Pin::operator=(Pin&& other) noexcept {
 
 Pin::~Pin() { PinAccess::release(*this); }
 
+std::vector<std::string> Pin::tags() const { return engine::decode_tags(tags_); }
+
 namespace {
 
 constexpr std::int64_t kExpiryMost = (std::int64_t{1} << 48) - 1;
 
-// Calls `change` until it found room, waiting between for what it said is missing.
+enum class Acknowledge { kNow, kLater };
+
+// Calls `change` until it found room, waiting between for what it said is missing. Later: the caller calls
+// Flusher::wrote() when it has done all that it was asked.
 template <typename Change>
-auto with_room(Store& store, Shard& shard, Change&& change) -> Result<typename decltype(change())::Value::second_type> {
+auto with_room(Store& store, Shard& shard, Change&& change, Acknowledge acknowledge = Acknowledge::kNow)
+    -> Result<typename decltype(change())::Value::second_type> {
   constexpr auto kPatience = std::chrono::seconds(2);
   std::optional<std::chrono::steady_clock::time_point> since;
   for (;;) {
@@ -108,7 +122,7 @@ auto with_room(Store& store, Shard& shard, Change&& change) -> Result<typename d
       store.flusher().hurry();
     }
     if (__builtin_expect(room == Room::kReady, 1)) {
-      TRY(store.flusher().wrote());
+      if (acknowledge == Acknowledge::kNow) TRY(store.flusher().wrote());
       return value;
     }
     if (room == Room::kFlush) {
@@ -165,10 +179,9 @@ std::optional<Pin> pin(Store& store, std::string_view key, bool counts_as_read) 
   const std::uint64_t hash = store.hash(key);
   Shard& shard = store.shard(hash);
   if (store.files()->read_only()) {
-    std::string value;
-    const std::optional<EntryInfo> info = shard.info(key, hash, false);
-    if (!info || !shard.copy(key, hash, 0, value)) return std::nullopt;
-    return PinAccess::owned(value, *info);
+    const std::optional<engine::Copied> copied = shard.copy_all(key, hash);
+    if (!copied) return std::nullopt;
+    return PinAccess::owned(copied->bytes, copied->tags, copied->info);
   }
   const std::optional<engine::Pinned> pinned = shard.pin(key, hash, Store::stripe(), counts_as_read);
   if (counts_as_read) store.count_read(pinned.has_value());
@@ -206,6 +219,34 @@ std::optional<EntryInfo> Cache::info(std::string_view key) const {
   return store.shard(hash).info(key, hash, false);
 }
 
+std::vector<std::string> Cache::tags(std::string_view key) const {
+  const std::optional<Pin> found = peek(key);
+  return found ? found->tags() : std::vector<std::string>{};
+}
+
+std::vector<std::optional<Pin>> Cache::get_many(std::span<const std::string_view> keys) const {
+  // So many are on their way from memory at once.
+  constexpr std::size_t kTogether = 16;
+  Store& store = *impl_->store;
+  std::vector<std::optional<Pin>> pins;
+  pins.reserve(keys.size());
+  if (!store.ready()) {
+    pins.resize(keys.size());
+    return pins;
+  }
+  for (std::size_t from = 0; from < keys.size(); from += kTogether) {
+    const std::size_t count = std::min(kTogether, keys.size() - from);
+    std::uint64_t hashes[kTogether];
+    for (std::size_t i = 0; i < count; ++i) {
+      hashes[i] = store.hash(keys[from + i]);
+      store.shard(hashes[i]).prefetch_bucket(hashes[i]);
+    }
+    for (std::size_t i = 0; i < count; ++i) store.shard(hashes[i]).prefetch(hashes[i]);
+    for (std::size_t i = 0; i < count; ++i) pins.push_back(get(keys[from + i]));
+  }
+  return pins;
+}
+
 // --- Writes ---
 
 namespace {
@@ -217,36 +258,121 @@ Error refusal(const Store& store, std::string_view key, std::string_view value, 
   return expiry(store, options.ttl_ms).error();
 }
 
-Result<bool> put(Store& store, std::string_view key, std::string_view value, const SetOptions& options,
-                 bool only_if_absent) {
+// The put that set() and its kin ask for; `tags` are those of the options, encoded.
+Result<Put> put_for(const Store& store, std::string_view key, std::string_view value, const SetOptions& options,
+                    std::string_view tags) {
   if (__builtin_expect(!possible(key) || value.size() > store.value_most() || options.ttl_ms < 0, 0))
     return refusal(store, key, value, options);
+  if (__builtin_expect(options.format > 15, 0))
+    return Error{Code::kInvalid, "format is " + std::to_string(options.format) + ", must be 0 to 15"};
+  Put put{.key = key, .hash = store.hash(key), .value = value};
+  if (options.ttl_ms != 0) put.extras.expires_ms = TRY(expiry(store, options.ttl_ms));
+  put.extras.tags = tags;
+  put.extras.cost = options.cost;
+  put.flags = static_cast<std::uint16_t>(options.format << engine::kFormatShift);
+  if (options.pinned) put.flags |= engine::kIsPinned;
+  put.keeps_place = options.keeps_place;
+  return put;
+}
+
+Result<bool> put(Store& store, std::string_view key, std::string_view value, const SetOptions& options,
+                 const When& when) {
+  std::string tags;
+  if (__builtin_expect(!options.tags.empty(), 0)) tags = TRY(engine::encode_tags(options.tags, store.files()->seed()));
+  Put put = TRY(put_for(store, key, value, options, tags));
+  put.when = when;
   if (__builtin_expect(!store.may_write(), 0)) TRY(store.ready_to_write());
-  Put put{.key = key, .hash = store.hash(key), .value = value, .only_if_absent = only_if_absent};
-  if (options.ttl_ms != 0) put.expires_ms = expiry(store, options.ttl_ms).value();
   Shard& shard = store.shard(put.hash);
   shard.prepare(put);
   return with_room(store, shard, [&] { return shard.put(put); });
 }
+
+Result<bool> del(Store& store, std::string_view key, const When& when, Entry* taken) {
+  TRY(right_key(key));
+  TRY(store.ready_to_write());
+  const std::uint64_t hash = store.hash(key);
+  Shard& shard = store.shard(hash);
+  return with_room(store, shard, [&] { return shard.del(key, hash, when, taken); });
+}
 }  // namespace
 
 Status Cache::set(std::string_view key, std::string_view value, const SetOptions& options) {
-  Result<bool> written = put(*impl_->store, key, value, options, false);
+  Result<bool> written = put(*impl_->store, key, value, options, {});
   if (__builtin_expect(!written.ok(), 0)) return std::move(written).error();
   return {};
 }
 
 Result<bool> Cache::add(std::string_view key, std::string_view value, const SetOptions& options) {
-  return put(*impl_->store, key, value, options, true);
+  return put(*impl_->store, key, value, options, {When::kAbsent});
 }
 
-Result<bool> Cache::del(std::string_view key) {
+Result<bool> Cache::replace(std::string_view key, std::string_view value, const SetOptions& options) {
+  return put(*impl_->store, key, value, options, {When::kPresent});
+}
+
+Result<bool> Cache::compare_and_set(std::string_view key, std::uint64_t sequence, std::string_view value,
+                                    const SetOptions& options) {
+  return put(*impl_->store, key, value, options, {When::kSequence, sequence});
+}
+
+Status Cache::set_many(std::span<const KeyValue> entries, const SetOptions& options) {
   Store& store = *impl_->store;
-  TRY(right_key(key));
+  const std::string tags = TRY(engine::encode_tags(options.tags, store.files()->seed()));
+  std::vector<Put> puts;
+  puts.reserve(entries.size());
+  for (const KeyValue& entry : entries) {
+    Result<Put> put = put_for(store, entry.key, entry.value, options, tags);
+    if (!put.ok())
+      return Error{put.error().code, "'" + std::string(entry.key.substr(0, 64)) + "': " + put.error().message};
+    puts.push_back(*put);
+  }
   TRY(store.ready_to_write());
-  const std::uint64_t hash = store.hash(key);
-  Shard& shard = store.shard(hash);
-  return with_room(store, shard, [&] { return shard.del(key, hash); });
+  std::vector<std::vector<const Put*>> by_shard(store.shards().size());
+  for (Put& put : puts) {
+    store.shard(put.hash).prepare(put);
+    by_shard[store.shard_number(put.hash)].push_back(&put);
+  }
+  for (std::size_t i = 0; i < by_shard.size(); ++i) {
+    Shard& shard = *store.shards()[i];
+    std::size_t next = 0;
+    while (next < by_shard[i].size()) {
+      Result<bool> written = with_room(
+          store, shard, [&] { return shard.put_many(by_shard[i], next); }, Acknowledge::kLater);
+      if (!written.ok())
+        return Error{written.error().code,
+                     "'" + std::string(by_shard[i][next]->key.substr(0, 64)) + "': " + written.error().message};
+    }
+  }
+  return puts.empty() ? Status{} : store.flusher().wrote();
+}
+
+Result<bool> Cache::del(std::string_view key) { return larder::del(*impl_->store, key, {}, nullptr); }
+
+Result<bool> Cache::compare_and_del(std::string_view key, std::uint64_t sequence) {
+  return larder::del(*impl_->store, key, {When::kSequence, sequence}, nullptr);
+}
+
+Result<std::uint64_t> Cache::del_many(std::span<const std::string_view> keys) {
+  Store& store = *impl_->store;
+  for (const std::string_view key : keys) TRY(right_key(key));
+  TRY(store.ready_to_write());
+  std::uint64_t count = 0;
+  for (const std::string_view key : keys) {
+    const std::uint64_t hash = store.hash(key);
+    Shard& shard = store.shard(hash);
+    count += TRY(with_room(
+                 store, shard, [&] { return shard.del(key, hash); }, Acknowledge::kLater))
+                 ? 1
+                 : 0;
+  }
+  if (count > 0) TRY(store.flusher().wrote());
+  return count;
+}
+
+Result<std::optional<Entry>> Cache::pop(std::string_view key) {
+  Entry taken;
+  if (!TRY(larder::del(*impl_->store, key, {}, &taken))) return std::optional<Entry>{};
+  return std::optional<Entry>{std::move(taken)};
 }
 
 Result<bool> Cache::touch(std::string_view key, std::int64_t ttl_ms) {
@@ -279,23 +405,108 @@ Result<std::uint64_t> Cache::clear() {
   return sum;
 }
 
+namespace {
+// Removes what `which` names, and in any case what is over.
+Result<engine::Removed> remove_all(Store& store, const std::function<bool(const engine::Record&)>& which) {
+  engine::Removed removed;
+  for (const auto& shard : store.shards()) {
+    std::uint64_t bucket = 0;
+    while (!TRY(with_room(
+        store, *shard, [&] { return shard->remove_some(which, bucket, removed); }, Acknowledge::kLater))) {
+    }
+  }
+  TRY(store.flusher().wrote());
+  return removed;
+}
+
+bool has_tag(const engine::Record& record, const std::string& tag) {
+  const std::vector<std::string> tags = engine::decode_tags(record.tags());
+  return std::find(tags.begin(), tags.end(), tag) != tags.end();
+}
+}  // namespace
+
+Result<std::uint64_t> Cache::evict(const Filter& filter) {
+  Store& store = *impl_->store;
+  if (filter.any()) return Error{Code::kInvalid, "the filter names nothing; to remove every entry, clear the cache"};
+  TRY(store.ready_to_write());
+  std::uint64_t before = ~std::uint64_t{0};
+  const auto named = [&](const engine::Record& record) {
+    return record.head.sequence < before && engine::names(filter, {record.key(), record.head.key_size}) &&
+           (filter.tag.empty() || has_tag(record, filter.tag));
+  };
+  if (filter.prefix.empty() && filter.pattern.empty()) {
+    const std::uint64_t tag = engine::tag_hash(filter.tag, store.files()->seed());
+    while (!TRY(store.evict_tag(tag, before))) {
+      TRY(remove_all(store, [](const engine::Record&) { return false; }));
+      TRY(store.forget_tags(before));
+    }
+    if (store.files()->settings().durability != Durability::kNone) TRY(store.files()->sync_ctl());
+  }
+  return TRY(remove_all(store, named)).named;
+}
+
+Result<std::uint64_t> Cache::cull() {
+  Store& store = *impl_->store;
+  TRY(store.ready_to_write());
+  std::uint64_t removed = TRY(remove_all(store, [](const engine::Record&) { return false; })).all;
+  for (const auto& shard : store.shards()) removed += TRY(shard->shrink());
+  return removed;
+}
+
 // --- The whole cache ---
 
-std::vector<Item> Cache::list(std::uint64_t after, std::size_t limit) const {
-  Store& store = *impl_->store;
+namespace {
+std::vector<Item> collected(Store& store, const engine::Walk& walk) {
   std::vector<Item> items;
-  if (limit == 0 || !store.ready()) return items;
-  for (const auto& shard : store.shards()) shard->collect(after, limit, Store::stripe(), items);
-  std::sort(items.begin(), items.end(), [](const Item& a, const Item& b) { return a.info.sequence < b.info.sequence; });
-  if (items.size() > limit) items.resize(limit);
+  if (walk.limit == 0 || !store.ready()) return items;
+  for (const auto& shard : store.shards()) shard->collect(walk, Store::stripe(), items);
+  std::sort(items.begin(), items.end(),
+            [&](const Item& a, const Item& b) { return walk.order(a.info.place) < walk.order(b.info.place); });
+  if (items.size() > walk.limit) items.resize(walk.limit);
   return items;
+}
+}  // namespace
+
+std::vector<Item> Cache::list(std::uint64_t after, std::size_t limit, const Filter& filter) const {
+  return collected(*impl_->store, {after, false, limit, filter.any() ? nullptr : &filter});
+}
+
+std::vector<Item> Cache::list_back(std::uint64_t before, std::size_t limit, const Filter& filter) const {
+  return collected(*impl_->store, {before, true, limit, filter.any() ? nullptr : &filter});
+}
+
+std::vector<Stats> Cache::shard_stats() const {
+  std::vector<Stats> all;
+  for (const auto& shard : impl_->store->shards()) shard->add_to(all.emplace_back());
+  return all;
+}
+
+std::vector<TagStats> Cache::tag_stats() const {
+  std::map<std::string, TagStats> by_tag;
+  std::uint64_t after = 0;
+  for (;;) {
+    const std::vector<Item> items = list(after);
+    if (items.empty()) break;
+    after = items.back().info.place;
+    for (const Item& item : items) {
+      for (const std::string& tag : item.tags) {
+        TagStats& stats = by_tag[tag];
+        stats.tag = tag;
+        ++stats.entries;
+        stats.bytes += item.key.size() + item.info.value_bytes;
+      }
+    }
+  }
+  std::vector<TagStats> all;
+  for (auto& [tag, stats] : by_tag) all.push_back(std::move(stats));
+  return all;
 }
 
 Stats Cache::stats() const {
   Store& store = *impl_->store;
   const engine::Files& files = *store.files();
   Stats stats;
-  stats.size_limit_bytes = files.geometry().size_limit;
+  stats.size_limit_bytes = files.settings().size_limit_bytes;
   stats.shards = files.geometry().shards;
   stats.disk_bytes = files.disk_bytes();
   for (const auto& shard : store.shards()) shard->add_to(stats);
@@ -343,7 +554,21 @@ Status Cache::flush() {
   return store.flusher().flush();
 }
 
-Options Cache::options() const { return impl_->options; }
+Options Cache::options() const {
+  const engine::Config now = impl_->store->files()->settings();
+  Options options = impl_->options;
+  options.size_limit_bytes = now.size_limit_bytes;
+  options.entry_limit = now.entry_limit;
+  options.policy = now.policy;
+  options.durability = now.durability;
+  options.flush_every_ms = now.flush_every_ms;
+  return options;
+}
+
+Status Cache::change(const SettingsChange& settings) {
+  TRY(impl_->store->ready_to_write());
+  return impl_->store->change(settings);
+}
 const std::filesystem::path& Cache::directory() const { return impl_->store->files()->path(); }
 
 std::uint64_t Cache::value_bytes_max() const { return impl_->store->value_most(); }

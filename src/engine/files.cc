@@ -175,6 +175,8 @@ Status Files::create(const Options& options) {
   block.layout_signature = layout_signature();
   block.byte_order = kByteOrder;
   block.size_limit_bytes = options.size_limit_bytes != 0 ? options.size_limit_bytes : 1024 * kMiB;
+  block.entry_limit = options.entry_limit;
+  block.policy = static_cast<std::uint32_t>(options.policy);
   block.shards = options.shards != 0 ? options.shards : Geometry::default_shards(block.size_limit_bytes);
   block.durability = static_cast<std::uint32_t>(options.durability);
   block.flush_every_ms = options.flush_every_ms;
@@ -197,11 +199,22 @@ Status Files::create(const Options& options) {
                                      ", gives more than 128 GiB to each of "
                                      "size_limit_bytes " +
                                      std::to_string(block.size_limit_bytes)};
+  if (options.policy > Policy::kNone)
+    return Error{Code::kInvalid, "policy is " + std::to_string(block.policy) + ", there are 0 to 4"};
   if (block.durability > 2) return Error{Code::kInvalid, "durability is none of none, timed, each"};
   if (block.flush_every_ms == 0) return Error{Code::kInvalid, "flush_every_ms is 0, must be at least 1"};
+  block.capacity_bytes = options.capacity_bytes;
+  if (block.capacity_bytes == 0) {
+    block.capacity_bytes = std::min(
+        {block.size_limit_bytes * Geometry::kCapacityTimes, Geometry::kSizeMost, Geometry::kShardMost * block.shards});
+  }
   block.segment_shift = Geometry::default_segment_shift(block.size_limit_bytes, block.shards);
+  geometry_ = {block.capacity_bytes, block.shards, block.segment_shift};
+  if (block.capacity_bytes < block.size_limit_bytes || !geometry_.valid())
+    return Error{Code::kInvalid, "capacity_bytes is " + std::to_string(block.capacity_bytes) +
+                                     ", must be at least size_limit_bytes, and at most 512 GiB and 8192 segments of " +
+                                     std::to_string(geometry_.segment_bytes()) + " bytes to each shard"};
   block.checksum = superblock_checksum(block);
-  geometry_ = {block.size_limit_bytes, block.shards, block.segment_shift};
 
   const int directory = directory_fd_.get();
   struct stat about {};
@@ -241,10 +254,12 @@ Status Files::read_superblock() {
                                          ", this build knows version " + std::to_string(kFormatVersion)};
   if (superblock_.checksum != superblock_checksum(superblock_))
     return Error{Code::kCorrupt, name + ": its first page is damaged; restore it, or remove the directory"};
-  if (superblock_.layout_signature != layout_signature() || superblock_.features != 0 || superblock_.policy != 0)
+  if (superblock_.layout_signature != layout_signature() || superblock_.features != 0)
     return Error{Code::kUnsupported, name + ": was written by a build with other structures"};
-  geometry_ = {superblock_.size_limit_bytes, superblock_.shards, superblock_.segment_shift};
-  if (!geometry_.valid() || superblock_.durability > 2 || superblock_.flush_every_ms == 0)
+  geometry_ = {superblock_.capacity_bytes, superblock_.shards, superblock_.segment_shift};
+  if (!geometry_.valid() || superblock_.size_limit_bytes < Geometry::kSizeLeast ||
+      superblock_.size_limit_bytes > superblock_.capacity_bytes || superblock_.durability > 2 ||
+      superblock_.policy > static_cast<std::uint32_t>(Policy::kNone) || superblock_.flush_every_ms == 0)
     return Error{Code::kCorrupt, name + ": its settings are out of range"};
   return {};
 }
@@ -322,6 +337,39 @@ Status Files::sync(const Fd& fd, const char* name) const {
 Status Files::sync_ctl() const { return sync(ctl_fd_, "ctl"); }
 Status Files::sync_idx() const { return sync(idx_fd_, "idx"); }
 Status Files::sync_log() const { return sync(log_fd_, "log"); }
+
+Config Files::settings() const {
+  constexpr auto relaxed = std::memory_order_relaxed;
+  const Settings& now = globals().settings;
+  Config config;
+  config.size_limit_bytes = now.size_limit_bytes.load(relaxed);
+  config.entry_limit = now.entry_limit.load(relaxed);
+  const std::uint32_t policy = now.policy.load(relaxed);
+  const std::uint32_t durability = now.durability.load(relaxed);
+  config.flush_every_ms = now.flush_every_ms.load(relaxed);
+  // Not written yet, or damaged: what the cache was created with.
+  const bool sound = config.size_limit_bytes >= Geometry::kSizeLeast && config.size_limit_bytes <= geometry_.capacity &&
+                     policy <= static_cast<std::uint32_t>(Policy::kNone) && durability <= 2 &&
+                     config.flush_every_ms != 0;
+  if (!sound) {
+    return {superblock_.size_limit_bytes, superblock_.entry_limit, static_cast<Policy>(superblock_.policy),
+            static_cast<Durability>(superblock_.durability), superblock_.flush_every_ms};
+  }
+  config.policy = static_cast<Policy>(policy);
+  config.durability = static_cast<Durability>(durability);
+  return config;
+}
+
+void Files::store_settings(const Config& config) const {
+  constexpr auto relaxed = std::memory_order_relaxed;
+  Settings& now = globals().settings;
+  now.size_limit_bytes.store(config.size_limit_bytes, relaxed);
+  now.entry_limit.store(config.entry_limit, relaxed);
+  now.policy.store(static_cast<std::uint32_t>(config.policy), relaxed);
+  now.durability.store(static_cast<std::uint32_t>(config.durability), relaxed);
+  now.flush_every_ms.store(config.flush_every_ms, relaxed);
+  now.version.fetch_add(1, std::memory_order_release);
+}
 
 std::uint64_t Files::disk_bytes() const {
   std::uint64_t sum = 0;

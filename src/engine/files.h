@@ -39,6 +39,15 @@ class DirectoryLock {
   int fd_;
 };
 
+// The settings that may be changed while the cache is open.
+struct Config {
+  std::uint64_t size_limit_bytes = 0;
+  std::uint64_t entry_limit = 0;
+  Policy policy = Policy::kS3Fifo;
+  Durability durability = Durability::kTimed;
+  std::uint32_t flush_every_ms = 0;
+};
+
 class Files {
  public:
   // The directory's descriptor; created when missing and `create`.
@@ -61,12 +70,18 @@ class Files {
   // True when the index cannot be trusted whatever else is said: a file was missing or cut.
   bool index_lost() const { return index_lost_; }
 
+  // As they are now; another process may change them at any time.
+  Config settings() const;
+  // Under the DirectoryLock. Of values in range.
+  void store_settings(const Config& config) const;
+
   Globals& globals() const { return *at<Globals>(ctl_, geometry_.globals_at()); }
   ShardState& shard(std::uint32_t i) const { return *at<ShardState>(ctl_, geometry_.shards_at() + kShardPitch * i); }
   ProcessSlot& process(std::uint32_t slot) const { return at<ProcessSlot>(ctl_, geometry_.processes_at())[slot]; }
   Counters& counters(std::uint32_t slot, std::uint32_t stripe) const {
     return at<Counters>(ctl_, geometry_.counters_at())[slot * kStripes + stripe];
   }
+  TagRow* tags() const { return at<TagRow>(ctl_, geometry_.tags_at()); }
   Word* generations() const { return at<Word>(ctl_, geometry_.generations_at()); }
   SegmentState* segments() const { return at<SegmentState>(ctl_, geometry_.segments_at()); }
   Half* pins(std::uint32_t slot, std::uint32_t stripe) const {

@@ -11,8 +11,8 @@
 
 namespace larder::engine {
 
-Flusher::Flusher(std::shared_ptr<Files> files, Durability durability, std::uint32_t every_ms)
-    : files_(std::move(files)), durability_(durability), every_ms_(every_ms) {}
+Flusher::Flusher(std::shared_ptr<Files> files)
+    : files_(std::move(files)), durability_(files_->globals().settings.durability) {}
 
 Flusher::~Flusher() {
   std::thread thread;
@@ -86,7 +86,7 @@ void Flusher::run() {
       changed_.wait(lock.native());
       continue;
     }
-    const auto due = std::chrono::steady_clock::now() + std::chrono::milliseconds(every_ms_);
+    const auto due = std::chrono::steady_clock::now() + std::chrono::milliseconds(files_->settings().flush_every_ms);
     while (!stop_ && !hurry_ && changed_.wait_until(lock.native(), due) != std::cv_status::timeout) {
     }
     if (stop_) return;

@@ -18,32 +18,34 @@ namespace larder::engine {
 
 class Flusher {
  public:
-  Flusher(std::shared_ptr<Files> files, Durability durability, std::uint32_t every_ms);
+  // Follows the settings as they are at each write.
+  explicit Flusher(std::shared_ptr<Files> files);
   // Flushes what this Cache has written, unless durability is none.
   ~Flusher();
 
   // After each write: returns when the write is as durable as was promised.
   Status wrote() {
-    if (durability_ == Durability::kTimed) {
+    const Durability promised = durability();
+    if (promised == Durability::kTimed) {
       if (__builtin_expect(!dirty_.load(std::memory_order_relaxed), 0)) soon(false);
       return {};
     }
-    return durability_ == Durability::kEach ? together() : Status{};
+    return promised == Durability::kNone ? Status{} : together();
   }
   // A segment was freed: it can be written again after the next flush.
   void hurry() {
-    if (durability_ != Durability::kNone) soon(true);
+    if (durability() != Durability::kNone) soon(true);
   }
   Status flush();
 
  private:
+  Durability durability() const { return static_cast<Durability>(durability_.load(std::memory_order_relaxed)); }
   void soon(bool at_once) LARDER_EXCLUDES(mutex_);
   Status together() LARDER_EXCLUDES(mutex_);
   void run() LARDER_EXCLUDES(mutex_);
 
   const std::shared_ptr<Files> files_;
-  const Durability durability_;
-  const std::uint32_t every_ms_;
+  const Half& durability_;
   std::atomic<bool> dirty_{false};
 
   Mutex mutex_;

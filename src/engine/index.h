@@ -96,13 +96,17 @@ class Index {
   template <typename Use>
   void for_each(Use&& use) const {
     const std::uint64_t count = bucket_count();
-    for (std::uint64_t i = 0; i < count; ++i) {
-      Bucket* bucket = buckets_ + i;
-      for (int hop = 0; bucket != nullptr && hop < kChainMax; ++hop, bucket = next(bucket)) {
-        for (Word& slot : bucket->slots) {
-          const std::uint64_t word = slot.load(std::memory_order_relaxed);
-          if (word != 0) use(i, slot, word);
-        }
+    for (std::uint64_t i = 0; i < count; ++i)
+      for_each_in(i, [&](Word& slot, std::uint64_t word) { use(i, slot, word); });
+  }
+  // Of one bucket, which is less than bucket_count(), as use(slot, word).
+  template <typename Use>
+  void for_each_in(std::uint64_t number, Use&& use) const {
+    Bucket* bucket = buckets_ + number;
+    for (int hop = 0; bucket != nullptr && hop < kChainMax; ++hop, bucket = next(bucket)) {
+      for (Word& slot : bucket->slots) {
+        const std::uint64_t word = slot.load(std::memory_order_relaxed);
+        if (word != 0) use(slot, word);
       }
     }
   }

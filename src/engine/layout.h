@@ -13,7 +13,7 @@
 
 namespace larder::engine {
 
-inline constexpr std::uint32_t kFormatVersion = 1;  // any change below is a new version
+inline constexpr std::uint32_t kFormatVersion = 2;  // any change below is a new version
 inline constexpr char kMagic[8] = {'L', 'A', 'R', 'D', 'E', 'R', '\r', '\n'};
 inline constexpr std::uint32_t kByteOrder = 0x01020304;
 
@@ -36,33 +36,57 @@ struct Superblock {
   std::uint32_t format_version;
   std::uint32_t layout_signature;  // of the sizes of these structs: two builds that differ do not meet
   std::uint32_t byte_order;
-  std::uint32_t checksum;  // low half of xxh3 over this struct with this field zero
-  std::uint64_t size_limit_bytes;
+  std::uint32_t checksum;        // low half of xxh3 over this struct with this field zero
+  std::uint64_t capacity_bytes;  // what the files are laid out for; the size limit may be raised to it
   std::uint32_t shards;
-  std::uint32_t segment_shift;  // log2 of a segment's bytes
+  std::uint32_t segment_shift;     // log2 of a segment's bytes
+  std::uint64_t size_limit_bytes;  // from here the settings that the cache was created with; those of now are Settings
+  std::uint64_t entry_limit;       // 0: none
   std::uint32_t durability;
   std::uint32_t flush_every_ms;
-  std::uint32_t policy;       // 0: S3-FIFO on segments; others are to come
-  std::uint32_t features;     // bits that an opener must know; none yet
-  std::uint64_t entry_limit;  // 0: none; a limit is to come
-  std::uint64_t hash_seed;    // secret of this directory, so that nobody can choose keys that collide
+  std::uint32_t policy;
+  std::uint32_t features;   // bits that an opener must know; none yet
+  std::uint64_t hash_seed;  // secret of this directory, so that nobody can choose keys that collide
   std::int64_t created_ms;
   std::uint64_t reserved[4];  // zero
 };
-static_assert(sizeof(Superblock) == 112 && std::is_standard_layout_v<Superblock>);
+static_assert(sizeof(Superblock) == 120 && std::is_standard_layout_v<Superblock>);
+
+// What may be changed while the cache is open. A value out of range counts as the superblock's.
+struct Settings {
+  Word version;  // raised by each change
+  Word size_limit_bytes;
+  Word entry_limit;
+  Half policy;
+  Half durability;
+  Half flush_every_ms;
+  Half reserved[5];
+};
+static_assert(sizeof(Settings) == 56);
 
 // Page 1.
 struct Globals {
-  alignas(64) Word sequence;          // the next one; every write takes one, in all shards
-  alignas(64) Word flushes_started;   // counted before the log is synced ...
-  Word flushes_done;                  // ... and after: the highest started one that is on the disk
-  alignas(64) char boot_id[40];       // open: the boot in which the index was last known to be right
-  Half clean;                         // 1: closed by the last process, everything on the disk
-  Half index_ready;                   // open: 0 while the index is being rebuilt
-  alignas(64) Word settings_version;  // of page 0; for settings changed while open, to come
-  Word feed_sequence;                 // of the change feed, to come
+  alignas(64) Word sequence;         // the next one; every write takes one, in all shards
+  alignas(64) Word flushes_started;  // counted before the log is synced ...
+  Word flushes_done;                 // ... and after: the highest started one that is on the disk
+  alignas(64) char boot_id[40];      // open: the boot in which the index was last known to be right
+  Half clean;                        // 1: closed by the last process, everything on the disk
+  Half index_ready;                  // open: 0 while the index is being rebuilt
+  alignas(64) Settings settings;
+  alignas(64) Half tags_used;  // rows of the table of tags; under shard 0's lock
+  Half reserved;
+  Word transactions_flushed;  // transactions before this sequence are on the disk whole
 };
-static_assert(sizeof(Globals) == 256);
+static_assert(sizeof(Globals) == 320);
+
+// A tag that was evicted. Records with this tag and a lower sequence are dead. Rows are found by linear probing from
+// tag mod kTagRows; they are added, raised, and all cleared together once no dead record is left (tags.cc).
+struct TagRow {
+  Word tag;  // its seeded hash, never 0; 0: the row is free
+  Word before;
+};
+static_assert(sizeof(TagRow) == 16);
+inline constexpr std::uint32_t kTagRows = 4096;
 
 // What a change will do, noted before it is done, so that whoever comes after a death can finish it. All values are
 // final ones, so doing it twice does no harm.
@@ -74,23 +98,27 @@ struct Redo {
   Half append_tombs;
   Half drop;  // segment that held the entry's record before, or kNone
   Half drop_live;
-  Half reserved;
-  Word slot;  // which word of the shard's index, counted from its start, or kNoSlot
+  Half moves_blobs;  // 1: `blob_bytes` counts
+  Word slot;         // which word of the shard's index, counted from its start, or kNoSlot
   Word slot_value;
   Word entries;
   Word expires_max;  // of `append`
+  Word blob_bytes;   // on a line of its own that most changes do not touch
+  Word reserved[7];
 };
-static_assert(sizeof(Redo) == 64);
+static_assert(sizeof(Redo) == 128);
 inline constexpr std::uint32_t kNone = 0xffffffff;
 inline constexpr std::uint64_t kNoSlot = ~std::uint64_t{0};
 
-enum Queue : std::uint32_t { kSmall = 0, kMain = 1, kQueues = 2 };  // S3-FIFO's two; pinned space is to come
+// S3-FIFO's two, and one from which nothing is evicted.
+enum Queue : std::uint32_t { kSmall = 0, kMain = 1, kPinned = 2, kQueues = 3 };
 
 struct ShardState {
   // Contended: the lock alone on its line.
   alignas(64) Half lock;
-  // Read by every reader, written by a split.
+  // Read by every reader, written by a split and by a transaction.
   alignas(64) Word shape;  // level << 56 | buckets that are split; see index.h
+  Half switching;          // 1: a transaction is being made visible, here and in other shards
   // lock: written by every write.
   alignas(64) Redo redo;
   alignas(64) Word entries;
@@ -110,14 +138,23 @@ struct ShardState {
   Half overflow_pages;
   Half reserved;
   Word clear_sequence;  // records before this are dead
+  Word blob_bytes;      // of large values, which lie in files of their own
+  Word feed_floor;      // who follows changes and has not come this far has missed some
   alignas(64) Word sets;
   Word deletes;
   Word evictions;
   Word expirations;
   Word repairs;
-  alignas(64) Word room[8];  // zero
+  // lock: the part of a transaction that lies in this shard: whether it happened is said by the commit word of its
+  // process (ProcessSlot), and by it alone.
+  alignas(64) Word transaction;  // its number, or 0
+  Half transaction_slot;         // of its process
+  Half transaction_segment;      // its records here: bytes `from` to `to` of this segment, beyond its end so far
+  Half transaction_from;
+  Half transaction_to;
+  Word room[5];  // zero
 };
-static_assert(sizeof(ShardState) == 448);
+static_assert(sizeof(ShardState) == 512);
 inline constexpr std::uint64_t kShardPitch = 1024;
 
 // Taken with an open-file-description lock on the byte kLivenessBase + slot of `ctl`, which dies with its process.
@@ -125,7 +162,8 @@ struct ProcessSlot {
   Half incarnation;  // raised by each who takes it, so that a lock word names one life of one process
   Half pid;          // for people; may be of another pid namespace
   Word opened_ms;
-  Word reserved[6];
+  Word committed;  // number of the transaction that this process has decided to make visible
+  Word reserved[5];
 };
 static_assert(sizeof(ProcessSlot) == 64);
 inline constexpr std::uint64_t kLivenessBase = std::uint64_t{1} << 40;
@@ -191,7 +229,7 @@ static_assert(sizeof(SegmentHeader) == 64);
 
 // Follows from the three numbers that are kept in the superblock, and from nothing else.
 struct Geometry {
-  std::uint64_t size_limit = 0;
+  std::uint64_t capacity = 0;
   std::uint32_t shards = 0;
   std::uint32_t segment_shift = 0;
 
@@ -207,20 +245,22 @@ struct Geometry {
     return static_cast<std::uint32_t>(std::bit_width(bytes) - 1);
   }
   static constexpr std::uint64_t kSizeLeast = 16 * kMiB;
+  // Limits may be raised this much later: the files are full of holes, so it costs address space and some of `ctl`.
+  static constexpr std::uint64_t kCapacityTimes = 4;
   static constexpr std::uint64_t kSizeMost = std::uint64_t{1} << 39;  // what 37 bits of 8 bytes reach, with room
   static constexpr std::uint64_t kShardLeast = 4 * kMiB;
   static constexpr std::uint64_t kSegmentsMost = 8192;  // of a shard
   static constexpr std::uint64_t kShardMost = std::uint64_t{1} << 37;
 
   constexpr bool valid() const {
-    return size_limit >= kSizeLeast && size_limit <= kSizeMost && std::has_single_bit(shards) && shards <= kShardsMax &&
+    return capacity >= kSizeLeast && capacity <= kSizeMost && std::has_single_bit(shards) && shards <= kShardsMax &&
            shard_bytes() >= kShardLeast && shard_bytes() <= kShardMost && segment_shift >= 17 && segment_shift <= 24 &&
            shard_bytes() >> segment_shift >= 8 && shard_bytes() >> segment_shift <= kSegmentsMost;
   }
 
   static constexpr std::uint64_t pages(std::uint64_t bytes) { return (bytes + kPage - 1) / kPage * kPage; }
 
-  constexpr std::uint64_t shard_bytes() const { return size_limit / shards; }
+  constexpr std::uint64_t shard_bytes() const { return capacity / shards; }
   constexpr std::uint32_t segment_bytes() const { return std::uint32_t{1} << segment_shift; }
   // Two more than fit: records that are being moved on may need one while the limit is reached.
   constexpr std::uint32_t segments_per_shard() const {
@@ -233,7 +273,8 @@ struct Geometry {
   constexpr std::uint64_t shards_at() const { return 2 * kPage; }
   constexpr std::uint64_t processes_at() const { return shards_at() + kShardPitch * shards; }
   constexpr std::uint64_t counters_at() const { return processes_at() + sizeof(ProcessSlot) * kProcessesMax; }
-  constexpr std::uint64_t generations_at() const { return counters_at() + sizeof(Counters) * kProcessesMax * kStripes; }
+  constexpr std::uint64_t tags_at() const { return counters_at() + sizeof(Counters) * kProcessesMax * kStripes; }
+  constexpr std::uint64_t generations_at() const { return tags_at() + sizeof(TagRow) * kTagRows; }
   constexpr std::uint64_t segments_at() const { return generations_at() + (8ull * segments() + 63) / 64 * 64; }
   constexpr std::uint64_t pins_at() const { return segments_at() + sizeof(SegmentState) * segments(); }
   constexpr std::uint64_t pins_pitch() const { return (4ull * segments() + 63) / 64 * 64; }
@@ -260,7 +301,8 @@ constexpr std::uint32_t layout_signature() {
   for (std::uint32_t size :
        {std::uint32_t{sizeof(Superblock)}, std::uint32_t{sizeof(Globals)}, std::uint32_t{sizeof(ShardState)},
         std::uint32_t{sizeof(ProcessSlot)}, std::uint32_t{sizeof(Counters)}, std::uint32_t{sizeof(SegmentState)},
-        std::uint32_t{sizeof(Bucket)}, std::uint32_t{sizeof(SegmentHeader)}, kProcessesMax, kStripes})
+        std::uint32_t{sizeof(Bucket)}, std::uint32_t{sizeof(SegmentHeader)}, std::uint32_t{sizeof(Settings)},
+        std::uint32_t{sizeof(TagRow)}, kTagRows, kProcessesMax, kStripes})
     sum = sum * 16777619u + size;
   return sum;
 }

@@ -6,6 +6,7 @@
 #include <queue>
 #include <unordered_set>
 
+#include "engine/glob.h"
 #include "engine/shard.h"
 
 namespace larder::engine {
@@ -29,7 +30,8 @@ Shard::Shard(std::shared_ptr<Files> files, const Membership& membership, std::ui
       first_(files_->geometry().segments_per_shard() * number),
       count_(files_->geometry().segments_per_shard()),
       seed_(files_->seed()),
-      unordered_(files_->superblock().durability == static_cast<std::uint32_t>(Durability::kNone)),
+      durability_(files_->globals().settings.durability),
+      tags_(*files_),
       index_(files_, number),
       lock_(state_.lock, membership),
       populated_(count_),
@@ -93,7 +95,27 @@ void Shard::raise_frequency(Word& slot, std::uint64_t word) {
 }
 
 EntryInfo Shard::info_of(const Record& record) const {
-  return {record.head.sequence, record.head.stored_ms, record.expires_ms, record.head.value_size};
+  EntryInfo info;
+  info.sequence = record.head.sequence;
+  info.stored_ms = record.head.stored_ms;
+  info.expires_ms = record.expires_ms;
+  info.value_bytes = record.head.value_size;
+  info.place = record.place();
+  info.cost = record.cost();
+  info.format = static_cast<std::uint8_t>(record.head.flags >> kFormatShift);
+  info.pinned = (record.head.flags & kIsPinned) != 0;
+  info.tagged = (record.head.flags & kHasTags) != 0;
+  return info;
+}
+
+// Whether what a reader found is over; nullopt: look again. That a tag was evicted may be forgotten as soon as the last
+// record with it is out of the index, so the slot decides.
+std::optional<bool> Shard::over(const Record& record, const Word& slot, std::uint64_t word) const {
+  if (now_.past(record.expires_ms)) return true;
+  if (__builtin_expect((record.head.flags & kHasTags) == 0, 1)) return false;
+  if (tags_.evicted(record)) return true;
+  if (!Slot::same(slot.load(std::memory_order_acquire), word)) return std::nullopt;
+  return false;
 }
 
 bool Shard::copy(std::string_view key, std::uint64_t hash, std::uint32_t stripe, std::string& value) {
@@ -103,7 +125,9 @@ bool Shard::copy(std::string_view key, std::uint64_t hash, std::uint32_t stripe,
            [&](const Record& record, const Place& place, std::uint64_t generation, Word& slot, std::uint64_t word) {
              const Word& generation_now = generations_[place.segment];
              const std::uint32_t size = record.head.value_size;
-             over = now_.past(record.expires_ms);
+             const std::optional<bool> ended = this->over(record, slot, word);
+             if (!ended) return false;
+             over = *ended;
              if (size <= kSmallValue || over) {
                char bytes[kSmallValue];
                if (!over) copy_out(bytes, record.value(), size);
@@ -132,17 +156,42 @@ bool Shard::copy(std::string_view key, std::uint64_t hash, std::uint32_t stripe,
 
 std::optional<EntryInfo> Shard::info(std::string_view key, std::uint64_t hash, bool counts_as_read) {
   EntryInfo found;
+  bool over = false;
   const bool hit =
       read(key, hash,
            [&](const Record& record, const Place& place, std::uint64_t generation, Word& slot, std::uint64_t word) {
+             const std::optional<bool> ended = this->over(record, slot, word);
+             if (!ended) return false;
+             over = *ended;
              found = info_of(record);
              std::atomic_thread_fence(std::memory_order_acquire);
              if (generations_[place.segment].load(std::memory_order_relaxed) != generation) return false;
              if (counts_as_read && !files_->read_only()) raise_frequency(slot, word);
              return true;
            });
-  if (!hit || now_.past(found.expires_ms)) return std::nullopt;
+  if (!hit || over) return std::nullopt;
   return found;
+}
+
+std::optional<Copied> Shard::copy_all(std::string_view key, std::uint64_t hash) {
+  Copied copied;
+  bool over = false;
+  const bool hit =
+      read(key, hash,
+           [&](const Record& record, const Place& place, std::uint64_t generation, Word& slot, std::uint64_t word) {
+             const std::optional<bool> ended = this->over(record, slot, word);
+             if (!ended) return false;
+             over = *ended;
+             copied.info = info_of(record);
+             copied.bytes.resize(record.head.value_size);
+             copy_out(copied.bytes.data(), record.value(), copied.bytes.size());
+             copied.tags.resize(record.head.tags_bytes);
+             copy_out(copied.tags.data(), record.tags().data(), copied.tags.size());
+             std::atomic_thread_fence(std::memory_order_acquire);
+             return generations_[place.segment].load(std::memory_order_relaxed) == generation;
+           });
+  if (!hit || over) return std::nullopt;
+  return copied;
 }
 
 std::optional<Pinned> Shard::pin(std::string_view key, std::uint64_t hash, std::uint32_t stripe, bool counts_as_read) {
@@ -153,13 +202,14 @@ std::optional<Pinned> Shard::pin(std::string_view key, std::uint64_t hash, std::
            [&](const Record& record, const Place& place, std::uint64_t generation, Word& slot, std::uint64_t word) {
              Half& count = files_->pins(membership_.self().slot, stripe)[place.segment];
              count.fetch_add(1, std::memory_order_seq_cst);
-             over = now_.past(record.expires_ms);
+             const std::optional<bool> ended = this->over(record, slot, word);
+             over = ended.value_or(false);
              const bool held = generations_[place.segment].load(std::memory_order_seq_cst) == generation;
-             if (!held || over) {
+             if (!held || !ended || over) {
                count.fetch_sub(1, std::memory_order_release);
-               return held;
+               return held && ended;
              }
-             pinned = {{record.value(), record.head.value_size}, info_of(record), &count};
+             pinned = {{record.value(), record.head.value_size}, record.tags(), info_of(record), &count};
              if (counts_as_read) raise_frequency(slot, word);
              return true;
            });
@@ -167,9 +217,16 @@ std::optional<Pinned> Shard::pin(std::string_view key, std::uint64_t hash, std::
   return pinned;
 }
 
-void Shard::collect(std::uint64_t after, std::size_t limit, std::uint32_t stripe, std::vector<Item>& items) {
-  // The smallest sequences so far, largest on top.
-  const auto later = [](const Item& a, const Item& b) { return a.info.sequence < b.info.sequence; };
+void Shard::prefetch(std::uint64_t hash) const {
+  index_.find(hash, [&](Word&, std::uint64_t word) {
+    if (const std::optional<Place> place = locate(Slot::offset(word))) __builtin_prefetch(place->at);
+    return true;
+  });
+}
+
+void Shard::collect(const Walk& walk, std::uint32_t stripe, std::vector<Item>& items) {
+  // The first items so far, the last of them on top.
+  const auto later = [&](const Item& a, const Item& b) { return walk.order(a.info.place) < walk.order(b.info.place); };
   std::priority_queue<Item, std::vector<Item>, decltype(later)> first(later);
   std::unordered_set<std::uint64_t> taken;
 
@@ -197,37 +254,51 @@ void Shard::collect(std::uint64_t after, std::size_t limit, std::uint32_t stripe
       pins[i].fetch_sub(1, std::memory_order_release);
     }
   }
-  // The oldest first, so that the others can be passed by.
-  const auto begins = [&](const Held& at) { return at.known ? walked[at.segment - first_].least : 0; };
+  // Those that begin first come first, so that the others can be passed by.
+  const auto begin_of = [&](const Walked& seen) { return walk.back ? ~seen.most : seen.least; };
+  const auto end_of = [&](const Walked& seen) { return walk.back ? ~seen.least : seen.most; };
+  const auto begins = [&](const Held& at) { return at.known ? begin_of(walked[at.segment - first_]) : 0; };
   std::sort(held.begin(), held.end(), [&](const Held& a, const Held& b) { return begins(a) < begins(b); });
+  const auto full_before = [&](std::uint64_t order) {
+    return first.size() == walk.limit && order > walk.order(first.top().info.place);
+  };
   std::string key;
+  std::string tags;
   for (const Held& at : held) {
     Walked& seen = walked[at.segment - first_];
-    if (at.known && (seen.most <= after || (first.size() == limit && seen.least > first.top().info.sequence))) continue;
+    if (at.known && (end_of(seen) <= walk.begin() || full_before(begin_of(seen)))) continue;
     seen = {at.generation, at.used, ~std::uint64_t{0}, 0};
     for (std::uint64_t offset = sizeof(SegmentHeader); offset < at.used;) {
       const std::optional<Record> record = Record::read(files_->segment(at.segment) + offset, at.used - offset);
       if (!record) break;
       offset += record->head.bytes();
-      const std::uint64_t sequence = record->head.sequence;
       if (record->head.kind() != kValue) continue;
-      seen.least = std::min(seen.least, sequence);
-      seen.most = std::max(seen.most, sequence);
-      if (sequence <= after || now_.past(record->expires_ms)) continue;
-      if (first.size() == limit && sequence >= first.top().info.sequence) continue;
+      const std::uint64_t sequence = record->head.sequence;
+      const std::uint64_t place = record->place();
+      seen.least = std::min(seen.least, place);
+      seen.most = std::max(seen.most, place);
+      if (walk.order(place) <= walk.begin() || full_before(walk.order(place)) || over(*record)) continue;
       if (taken.count(sequence) != 0) continue;
       key.resize(record->head.key_size);
       copy_out(key.data(), record->key(), key.size());
+      tags.resize(record->head.tags_bytes);
+      copy_out(tags.data(), record->tags().data(), tags.size());
       if (pins == nullptr) {
         std::atomic_thread_fence(std::memory_order_acquire);
         if (generations_[at.segment].load(std::memory_order_relaxed) != at.generation) break;
       }
+      std::vector<std::string> named = decode_tags(tags);
+      if (walk.filter != nullptr) {
+        const std::string& tag = walk.filter->tag;
+        if (!names(*walk.filter, key)) continue;
+        if (!tag.empty() && std::find(named.begin(), named.end(), tag) == named.end()) continue;
+      }
       // It lives when it is what the index has for the key, here or where it was moved.
       const std::optional<EntryInfo> now = info(key, key_hash(key), false);
       if (!now || now->sequence != sequence) continue;
-      first.push({key, *now});
+      first.push({key, *now, std::move(named)});
       taken.insert(sequence);
-      if (first.size() > limit) {
+      if (first.size() > walk.limit) {
         taken.erase(first.top().info.sequence);
         first.pop();
       }

@@ -54,7 +54,8 @@ bool Shard::whole(const Record& record, std::uint64_t generation) const {
     return false;
   std::uint32_t content = 0;
   if (head.kind() != kFiller)
-    content = content_of(key_hash({record.key(), head.key_size}), {record.value(), head.value_size});
+    content = content_of(key_hash({record.key(), head.key_size}), {record.value(), head.value_size}) ^
+              record.extras().content();
   return head.checksum == (content ^ head.salt(generation));
 }
 
@@ -178,7 +179,8 @@ Status Shard::rebuild_locked(bool after_power_loss) {
     // writer died before it could answer; it counts now.
     const Scanned scanned = scan(number, segment_bytes_, true, [&](const Record& record, std::uint64_t offset) {
       const RecordHead& head = record.head;
-      if (head.kind() == kFiller || head.sequence < clear_sequence || !failed.ok()) return;
+      const bool counts = head.kind() == kValue || head.kind() == kTombstone;
+      if (!counts || head.sequence < clear_sequence || !failed.ok()) return;
       last = std::max(last, head.sequence);
       if (head.kind() == kTombstone) {
         tombs += static_cast<std::uint32_t>(head.bytes());
@@ -293,7 +295,7 @@ Status Shard::check(bool mend, CheckReport& report) {
       ++entries;
       ++report.entries;
       report.bytes += head.bytes();
-      const std::optional<Entry> first = find(key, hash);
+      const std::optional<Found> first = find(key, hash);
       if (!first || first->slot != slot) find_fault("idx", "two entries have the key of " + place(offset));
     });
     for (const std::uint32_t offset : scanned.damaged)

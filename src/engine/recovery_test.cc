@@ -203,7 +203,8 @@ TEST_F(RecoveryTest, CheckFindsDamageAndRepairs) {
 TEST_F(RecoveryTest, CheckRepairsTheIndex) {
   for (int i = 0; i < 1000; ++i) put(std::to_string(i), std::to_string(i));
   close();
-  const engine::Geometry g{kLimit, 1, engine::Geometry::default_segment_shift(kLimit, 1)};
+  const engine::Geometry g{engine::Geometry::kCapacityTimes * kLimit, 1,
+                           engine::Geometry::default_segment_shift(kLimit, 1)};
   const std::string buckets = engine::read_bytes(path() / "idx", g.buckets_at(), 256 * 64);
   for (std::size_t at = 0; at < buckets.size(); at += 1237) {
     std::string damaged = buckets;
@@ -223,7 +224,8 @@ TEST_F(RecoveryTest, CheckRepairsTheAccounts) {
   for (int i = 0; i < 50; ++i) put(std::to_string(i), std::to_string(i));
   for (int i = 0; i < 10; ++i) cache_->del(std::to_string(i)).value();
   close();
-  const engine::Geometry g{kLimit, 1, engine::Geometry::default_segment_shift(kLimit, 1)};
+  const engine::Geometry g{engine::Geometry::kCapacityTimes * kLimit, 1,
+                           engine::Geometry::default_segment_shift(kLimit, 1)};
   const std::string ctl = engine::read_bytes(path() / "ctl", 0, g.ctl_bytes());
   const std::string log = engine::read_bytes(path() / "log", 0, 4096);
   const std::string idx = engine::read_bytes(path() / "idx", g.buckets_at(), 256 * 64);
@@ -305,7 +307,8 @@ TEST_F(RecoveryTest, ACleanCloseNeedsNoRebuild) {
   }
   // Another boot, but clean: the index is taken as it is. Shown by an index that a rebuild would have mended.
   engine::write_bytes(directory.path() / "ctl", engine::kPage + offsetof(engine::Globals, boot_id), "another boot");
-  const engine::Geometry g{kLimit, 1, engine::Geometry::default_segment_shift(kLimit, 1)};
+  const engine::Geometry g{engine::Geometry::kCapacityTimes * kLimit, 1,
+                           engine::Geometry::default_segment_shift(kLimit, 1)};
   engine::write_bytes(directory.path() / "idx", g.buckets_at(), std::string(256 * 64, '\0'));
   std::string value;
   {

@@ -27,6 +27,7 @@ namespace larder::engine {
 namespace {
 
 constexpr std::uint32_t kSpareWanted = 2;              // one to write to, one to move survivors to
+constexpr std::uint32_t kNeverPinned = 4;              // the others must have room to live
 constexpr std::uint64_t kAllocateAtOnce = kMiB;        // disk space
 constexpr std::uint64_t kPopulateAtOnce = 128 * 1024;  // pages touched ahead of the writer
 constexpr std::uint64_t kPace = 4;                     // bytes of a victim dealt with for each byte written
@@ -36,6 +37,13 @@ constexpr std::uint32_t kMoveAll = 1;     // nothing is evicted
 constexpr std::uint32_t kSecondWalk = 2;  // what stays was moved on
 constexpr std::uint32_t kHasMoved = 4;    // and that has to get to the disk
 
+// Bytes that nothing needs any more. Not the end that was left free: large records may not fit it in a new segment
+// either.
+std::uint64_t garbage(const SegmentState& at) {
+  const std::uint32_t used = at.used.load(std::memory_order_relaxed);
+  const std::uint32_t live = at.live.load(std::memory_order_relaxed);
+  return used > live ? used - live : 0;
+}
 std::uint64_t up_to(std::uint64_t n, std::uint64_t unit) { return (n + unit - 1) / unit * unit; }
 void count_one(Word& counter) { counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
 
@@ -52,31 +60,38 @@ std::uint32_t Shard::active(Queue queue) const {
 
 std::uint32_t Shard::allowed_segments() const {
   const Geometry& g = files_->geometry();
-  const std::uint64_t overhead = g.ctl_bytes() / g.shards + index_.disk_bytes();
-  const std::uint64_t left = g.shard_bytes() > overhead ? g.shard_bytes() - overhead : 0;
+  const std::uint64_t limit = files_->settings().size_limit_bytes / g.shards;
+  const std::uint64_t overhead =
+      g.ctl_bytes() / g.shards + index_.disk_bytes() + state_.blob_bytes.load(std::memory_order_relaxed);
+  const std::uint64_t left = limit > overhead ? limit - overhead : 0;
   // Never so few that nothing can be moved.
-  return std::clamp(static_cast<std::uint32_t>(left >> shift_), 3u, count_);
+  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(left >> shift_, 5, count_));
 }
 
-std::uint32_t Shard::allocated_segments() const {
+std::uint32_t Shard::segments_with(SegmentUse from) const {
   std::uint32_t sum = 0;
   for (std::uint32_t i = first_; i < first_ + count_; ++i)
-    sum += segment(i).use.load(std::memory_order_relaxed) != kEmpty ? 1 : 0;
+    sum += segment(i).use.load(std::memory_order_relaxed) >= from ? 1 : 0;
+  return sum;
+}
+
+std::uint32_t Shard::pinned_segments() const {
+  std::uint32_t sum = 0;
+  for (std::uint32_t i = first_; i < first_ + count_; ++i) {
+    const SegmentState& at = segment(i);
+    sum += at.use.load(std::memory_order_relaxed) >= kOpen && at.queue.load(std::memory_order_relaxed) == kPinned;
+  }
   return sum;
 }
 
 void Shard::recount_spare() {
-  std::uint32_t spare = 0;
-  for (std::uint32_t i = first_; i < first_ + count_; ++i)
-    spare += segment(i).use.load(std::memory_order_relaxed) == kFree ? 1 : 0;
   const std::uint32_t allowed = allowed_segments();
-  const std::uint32_t allocated = allocated_segments();
-  if (allowed > allocated) spare += allowed - allocated;
-  state_.spare.store(spare, std::memory_order_relaxed);
+  const std::uint32_t in_use = segments_with(kOpen);
+  state_.spare.store(allowed > in_use ? allowed - in_use : 0, std::memory_order_relaxed);
 }
 
 bool Shard::gone(const SegmentState& at) const {
-  return unordered_ || at.opened.load(std::memory_order_relaxed) == 0 ||
+  return unordered() || at.opened.load(std::memory_order_relaxed) == 0 ||
          files_->globals().flushes_done.load(std::memory_order_acquire) > at.freed.load(std::memory_order_relaxed);
 }
 
@@ -93,7 +108,7 @@ bool Shard::older_may_exist(std::uint64_t sequence, std::uint32_t except) const 
 
 // --- Segments to write to --------------------------------------------------------------------------------------------
 
-std::uint32_t Shard::take_free(bool for_moving) {
+std::uint32_t Shard::take_free(Need need) {
   std::uint32_t ready = kNone;
   std::uint32_t empty = kNone;
   std::uint32_t available = 0;
@@ -104,11 +119,15 @@ std::uint32_t Shard::take_free(bool for_moving) {
     (use == kFree ? ready : empty) = i;
     available += use == kFree ? 1 : 0;
   }
+  if (need == Need::kMoving) return ready != kNone ? ready : empty;
   const std::uint32_t allowed = allowed_segments();
-  const std::uint32_t allocated = allocated_segments();
+  const std::uint32_t allocated = segments_with(kFree);
+  const std::uint32_t in_use = segments_with(kOpen);
   if (allowed > allocated && empty != kNone) available += allowed - allocated;
-  if (for_moving) return ready != kNone ? ready : empty;
-  if (available < kSpareWanted) return kNone;
+  available = std::min(available, allowed > in_use ? allowed - in_use : 0);
+  // A cache that is full of what is never evicted must still let it be deleted.
+  if (available < (need == Need::kTombstone ? 1 : kSpareWanted)) return kNone;
+  if (need == Need::kPinned && pinned_segments() + kNeverPinned >= allowed) return kNone;
   return ready != kNone ? ready : empty;
 }
 
@@ -156,12 +175,13 @@ Status Shard::make_ready(std::uint32_t number, std::uint64_t end) {
   return {};
 }
 
-Result<Room> Shard::reserve(Queue queue, std::uint64_t bytes) {
+Result<Room> Shard::reserve(Queue queue, std::uint64_t bytes, Need need) {
+  if (queue == kPinned) need = Need::kPinned;
   if (state_.spare.load(std::memory_order_relaxed) < kSpareWanted) evict_step(kPace * bytes + 512);
   for (std::uint32_t round = 0;; ++round) {
     std::uint32_t to = active(queue);
     if (to == kNone || segment(to).used.load(std::memory_order_relaxed) + bytes > segment_bytes_) {
-      to = take_free(false);
+      to = take_free(need);
       if (to != kNone) {
         TRY(make_ready(to, sizeof(SegmentHeader)));
         open_segment(queue, to);
@@ -181,14 +201,35 @@ Result<Room> Shard::reserve(Queue queue, std::uint64_t bytes) {
   }
 }
 
-bool Shard::room_for_moving(std::uint64_t bytes) {
-  std::uint32_t to = active(kMain);
+bool Shard::room_for_moving(Queue queue, std::uint64_t bytes) {
+  std::uint32_t to = active(queue);
   if (to == kNone || segment(to).used.load(std::memory_order_relaxed) + bytes > segment_bytes_) {
-    to = take_free(true);
+    to = take_free(Need::kMoving);
     if (to == kNone || !make_ready(to, sizeof(SegmentHeader)).ok()) return false;
-    open_segment(kMain, to);
+    open_segment(queue, to);
   }
   return make_ready(to, segment(to).used.load(std::memory_order_relaxed) + bytes).ok();
+}
+
+Result<std::uint64_t> Shard::shrink() {
+  Guard guard(*this);
+  const auto gone_so_far = [&] {
+    return state_.evictions.load(std::memory_order_relaxed) + state_.expirations.load(std::memory_order_relaxed);
+  };
+  const std::uint64_t before = gone_so_far();
+  for (std::uint32_t round = 0; round < 8 * count_ && segments_with(kOpen) > allowed_segments(); ++round) {
+    const Progress progress = evict_step(~std::uint64_t{0});
+    if (progress != Progress::kSome && progress != Progress::kDone) break;
+  }
+  for (std::uint32_t i = first_; i < first_ + count_ && segments_with(kFree) > allowed_segments(); ++i) {
+    SegmentState& at = segment(i);
+    if (at.use.load(std::memory_order_relaxed) != kFree) continue;
+    at.use.store(kEmpty, std::memory_order_release);
+    at.allocated.store(0, std::memory_order_release);
+    files_->release_log(std::uint64_t{i} << shift_, segment_bytes_);
+  }
+  recount_spare();
+  return gone_so_far() - before;
 }
 
 // --- Freeing ---------------------------------------------------------------------------------------------------------
@@ -199,10 +240,11 @@ bool Shard::choose_victim(bool take_pinned) {
   std::uint64_t live = 0;
   std::uint64_t tombs = 0;
   std::uint64_t small_used = 0;
-  std::uint32_t emptiest = kNone;
-  std::uint32_t over = kNone;  // all expired
+  std::uint32_t emptiest = kNone;  // with the most garbage
+  std::uint32_t unused = kNone;    // nothing lives in it
+  std::uint32_t over = kNone;      // all expired
   std::uint32_t oldest = kNone;
-  std::uint32_t oldest_of[kQueues] = {kNone, kNone};
+  std::uint32_t oldest_of[kQueues] = {kNone, kNone, kNone};
   const auto first_opened = [&](std::uint32_t a, std::uint32_t b) {
     return b == kNone ||
            segment(a).opened.load(std::memory_order_relaxed) < segment(b).opened.load(std::memory_order_relaxed);
@@ -211,14 +253,14 @@ bool Shard::choose_victim(bool take_pinned) {
     const SegmentState& at = segment(i);
     const std::uint32_t use = at.use.load(std::memory_order_relaxed);
     if (use != kOpen && use != kClosed) continue;
-    const Queue queue = at.queue.load(std::memory_order_relaxed) == kSmall ? kSmall : kMain;
+    const std::uint32_t kept_queue = at.queue.load(std::memory_order_relaxed);
+    const Queue queue = kept_queue < kQueues ? static_cast<Queue>(kept_queue) : kMain;
     live += at.live.load(std::memory_order_relaxed);
     tombs += at.tombs.load(std::memory_order_relaxed);
     if (queue == kSmall) small_used += at.used.load(std::memory_order_relaxed);
     if (use != kClosed || (!take_pinned && pinned(i))) continue;
-    if (emptiest == kNone ||
-        at.live.load(std::memory_order_relaxed) < segment(emptiest).live.load(std::memory_order_relaxed))
-      emptiest = i;
+    if (emptiest == kNone || garbage(at) > garbage(segment(emptiest))) emptiest = i;
+    if (at.live.load(std::memory_order_relaxed) == 0) unused = i;
     const std::uint64_t expires_max = at.expires_max.load(std::memory_order_relaxed);
     if (expires_max != 0 && expires_max <= static_cast<std::uint64_t>(now_ms)) over = i;
     if (first_opened(i, oldest)) oldest = i;
@@ -228,15 +270,17 @@ bool Shard::choose_victim(bool take_pinned) {
 
   std::uint32_t victim = kNone;
   bool move_all = false;
-  if (segment(emptiest).live.load(std::memory_order_relaxed) == 0) {
-    victim = emptiest;
+  if (unused != kNone) {
+    victim = unused;
   } else if (over != kNone) {
     victim = over;
-  } else if (live < capacity / 4 * 3) {
+  } else if (live < capacity / 4 * 3 && garbage(segment(emptiest)) >= segment_bytes_ / 8) {
     move_all = true;
     victim = emptiest;
-    // The emptiest is nearly full only when tombstones hold it: those go when what is older than them has gone.
-    if (segment(emptiest).live.load(std::memory_order_relaxed) > segment_bytes_ / 8 * 7) victim = oldest;
+  } else if (live < capacity / 4 * 3 && tombs > capacity / 16) {
+    // Tombstones fill it: those go when what is older than them has gone.
+    move_all = true;
+    victim = oldest;
   } else if (tombs > capacity / 8) {
     move_all = live - std::min(live, tombs) < capacity / 4 * 3;
     victim = oldest;
@@ -244,6 +288,11 @@ bool Shard::choose_victim(bool take_pinned) {
     const bool small = small_used > capacity / 10 || oldest_of[kMain] == kNone;
     victim = small && oldest_of[kSmall] != kNone ? oldest_of[kSmall] : oldest_of[kMain];
     if (victim == kNone) victim = oldest_of[kSmall];
+    if (victim == kNone) {  // all pinned: there may be holes to close
+      if (garbage(segment(emptiest)) < segment_bytes_ / 8) return false;
+      victim = emptiest;
+      move_all = true;
+    }
   }
   state_.victim_offset.store(sizeof(SegmentHeader), std::memory_order_relaxed);
   state_.victim_kept.store(0, std::memory_order_relaxed);
@@ -256,7 +305,7 @@ bool Shard::choose_victim(bool take_pinned) {
 bool Shard::victim_waits() const {
   const std::uint32_t rule = state_.victim_rule.load(std::memory_order_relaxed);
   const std::uint32_t victim = state_.victim.load(std::memory_order_relaxed);
-  return (rule & kSecondWalk) != 0 && (rule & kHasMoved) != 0 && !unordered_ && mine(victim) &&
+  return (rule & kSecondWalk) != 0 && (rule & kHasMoved) != 0 && !unordered() && mine(victim) &&
          segment(victim).use.load(std::memory_order_relaxed) == kClosed &&
          files_->globals().flushes_done.load(std::memory_order_acquire) <=
              segment(victim).freed.load(std::memory_order_relaxed);
@@ -327,10 +376,11 @@ bool Shard::deal_with(std::uint32_t victim, const Record& record, std::uint64_t 
   if (slot == nullptr) return true;
   const std::uint64_t word = slot->load(std::memory_order_relaxed);
   const std::uint64_t frequency = Slot::frequency(word);
-  const bool over = now_.past(record.expires_ms);
+  const bool ended = over(record);
   const bool small = segment(victim).queue.load(std::memory_order_relaxed) == kSmall;
-  if (!over && !second) {
-    if ((rule & kMoveAll) != 0) return move_on(record, hash, slot, frequency, offset);
+  if (!ended && !second) {
+    if ((rule & kMoveAll) != 0 || (head.flags & kIsPinned) != 0)
+      return move_on(record, hash, slot, frequency, offset);
     const std::uint64_t kept = state_.victim_kept.load(std::memory_order_relaxed);
     if (frequency > 0 && kept + head.bytes() <= segment_bytes_ / 4 * 3) {
       if (!move_on(record, hash, slot, small ? 0 : frequency - 1, offset)) return false;
@@ -342,29 +392,30 @@ bool Shard::deal_with(std::uint32_t victim, const Record& record, std::uint64_t 
   // tombstone has to be on the disk before this record is not there any more; all others can go in the second walk.
   const bool needs_tombstone = (head.flags & kHasOlder) != 0 && older_may_exist(head.sequence, victim);
   if (!needs_tombstone && !second) return true;
-  if (!over && small && (rule & kMoveAll) == 0) remember_ghost(hash);
+  if (!ended && small && (rule & kMoveAll) == 0) remember_ghost(hash);
   std::uint64_t tombstone = 0;
   if (needs_tombstone) {
     RecordHead small_head;
     small_head.key_size = head.key_size;
     small_head.flags = kTombstone;
-    if (!room_for_moving(small_head.bytes())) return false;
+    if (!room_for_moving(kMain, small_head.bytes())) return false;
     tombstone = head.sequence;
     state_.victim_rule.fetch_or(kHasMoved, std::memory_order_relaxed);
   }
   remove({slot, word, record}, tombstone, active(kMain));
-  count_one(over ? state_.expirations : state_.evictions);
+  count_one(ended ? state_.expirations : state_.evictions);
   return true;
 }
 
 // The record again in the main queue's segment; the slot, if any, switched to it.
 bool Shard::move_on(const Record& record, std::uint64_t hash, Word* slot, std::uint64_t frequency,
                     std::uint64_t offset) {
-  if (!room_for_moving(record.head.bytes())) return false;
+  const Queue queue = (record.head.flags & kIsPinned) != 0 ? kPinned : kMain;
+  if (!room_for_moving(queue, record.head.bytes())) return false;
   const std::uint32_t from = static_cast<std::uint32_t>((record.at - log_) >> shift_);
   state_.victim_rule.fetch_or(kHasMoved, std::memory_order_relaxed);
   Change change;
-  change.append = active(kMain);
+  change.append = active(queue);
   change.append_bytes = static_cast<std::uint32_t>(record.head.bytes());
   change.is_tombstone = record.head.kind() == kTombstone;
   change.expires_ms = record.expires_ms;
@@ -445,7 +496,7 @@ void Shard::free_segment(std::uint32_t number) {
   at.freed.store(files_->globals().flushes_started.load(std::memory_order_acquire), std::memory_order_relaxed);
   at.use.store(kFree, std::memory_order_release);
   step(Step::kSegmentFreed);
-  if (allocated_segments() > allowed_segments()) {
+  if (segments_with(kFree) > allowed_segments()) {
     at.use.store(kEmpty, std::memory_order_release);
     at.allocated.store(0, std::memory_order_release);
     files_->release_log(std::uint64_t{number} << shift_, segment_bytes_);

@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,14 +24,22 @@
 #include "engine/now.h"
 #include "engine/record.h"
 #include "engine/shard_lock.h"
+#include "engine/tags.h"
 
 namespace larder::engine {
 
 // A pinned value: who unpins must say which count it raised.
 struct Pinned {
   std::string_view bytes;
+  std::string_view tags;
   EntryInfo info;
   Half* count = nullptr;
+};
+
+struct Copied {
+  std::string bytes;
+  std::string tags;
+  EntryInfo info;
 };
 
 // What a writer must wait for before there is room; never while it holds the lock.
@@ -40,13 +49,39 @@ enum class Room {
   kPins,   // all segments that could be freed are pinned
 };
 
+// When a put or a removal is to happen.
+struct When {
+  enum Kind { kAlways, kAbsent, kPresent, kSequence } kind = kAlways;
+  std::uint64_t sequence = 0;  // of the entry, for kSequence; 0: there is none
+};
+
 struct Put {
   std::string_view key;
   std::uint64_t hash = 0;
   std::string_view value;
-  std::int64_t expires_ms = 0;
-  bool only_if_absent = false;
-  std::uint32_t content = 0;  // of the checksum; see Shard::prepare
+  Extras extras;            // `first` is found out under the lock
+  std::uint16_t flags = 0;  // of kIsPinned, kBlob and kFormatMask
+  bool keeps_place = false;
+  When when;
+  std::uint32_t content = 0;  // of the checksum, extras without `first` included; see Shard::prepare
+};
+
+// How many entries went: those that were named and had not expired, and all.
+struct Removed {
+  std::uint64_t named = 0;
+  std::uint64_t all = 0;
+};
+
+// Which way a list goes. `past` is the place after which (backwards: before which) it begins; 0: at the end.
+struct Walk {
+  std::uint64_t past = 0;
+  bool back = false;
+  std::size_t limit = 0;
+  const Filter* filter = nullptr;
+
+  // Counts upwards in the list's direction.
+  std::uint64_t order(std::uint64_t place) const { return back ? ~place : place; }
+  std::uint64_t begin() const { return past == 0 ? 0 : order(past); }
 };
 
 class Shard {
@@ -57,18 +92,37 @@ class Shard {
 
   bool copy(std::string_view key, std::uint64_t hash, std::uint32_t stripe, std::string& value);
   std::optional<EntryInfo> info(std::string_view key, std::uint64_t hash, bool counts_as_read);
+  // All of it, as it was at one moment, without touching statistics or eviction. For those who cannot pin.
+  std::optional<Copied> copy_all(std::string_view key, std::uint64_t hash);
   std::optional<Pinned> pin(std::string_view key, std::uint64_t hash, std::uint32_t stripe, bool counts_as_read);
-  // Adds to `items` the shard's live entries with sequence > after, at least the first `limit` of them.
-  void collect(std::uint64_t after, std::size_t limit, std::uint32_t stripe, std::vector<Item>& items);
+  // Has the record on its way from memory, when its bucket has arrived (Index::prefetch).
+  void prefetch(std::uint64_t hash) const;
+  void prefetch_bucket(std::uint64_t hash) const { index_.prefetch(hash); }
+  // Adds to `items` the shard's live entries on the walk's way, at least the first `limit` of them.
+  void collect(const Walk& walk, std::uint32_t stripe, std::vector<Item>& items);
 
   // --- Writers. What they return beside the answer says whether to wait and call again. (write.cc) ---
 
   // Before put(), outside the lock: hashes the value, and has the bucket and the old record on their way from memory.
   void prepare(Put& put) const;
-  // True: written. False: it was there, and only_if_absent.
+  // True: written. False: the when did not hold.
   Result<std::pair<Room, bool>> put(const Put& put);
-  // True: it was there.
-  Result<std::pair<Room, bool>> del(std::string_view key, std::uint64_t hash);
+  // Those of `puts` from `next` on that are prepared, under one lock; `next` is where to go on. True: all are written.
+  Result<std::pair<Room, bool>> put_many(std::span<const Put* const> puts, std::size_t& next);
+  // True: it was there, and the when held. `taken`, if wanted: what it was.
+  Result<std::pair<Room, bool>> del(std::string_view key, std::uint64_t hash, const When& when = {},
+                                    larder::Entry* taken = nullptr);
+  // Removes entries for which `which` holds, a few buckets from `bucket` on under one lock; `bucket` is where to go on.
+  // Expired ones, and those whose tag was evicted, go in any case. True: that was the last bucket.
+  Result<std::pair<Room, bool>> remove_some(const std::function<bool(const Record&)>& which, std::uint64_t& bucket,
+                                            Removed& removed);
+  // Of shard 0, which keeps the table of tags for all. See Tags.
+  bool evict_tag(std::uint64_t tag, std::uint64_t before);
+  bool forget_tags(std::uint64_t swept);
+  // A hint may rest on the limits of before.
+  void settings_changed();
+  // Evicts until the limits are kept; how many went.
+  Result<std::uint64_t> shrink();
   Result<std::pair<Room, bool>> touch(std::string_view key, std::uint64_t hash, std::int64_t expires_ms);
   Result<std::pair<Room, std::int64_t>> incr(std::string_view key, std::uint64_t hash, std::int64_t delta);
   Result<std::uint64_t> clear();
@@ -141,23 +195,30 @@ class Shard {
   bool read(std::string_view key, std::uint64_t hash, Take&& take);
   static void raise_frequency(Word& slot, std::uint64_t word);
   EntryInfo info_of(const Record& record) const;
+  // Expired, or one of its tags was evicted.
+  std::optional<bool> over(const Record& record, const Word& slot, std::uint64_t word) const;
+  bool over(const Record& record) const { return now_.past(record.expires_ms) || tags_.evicted(record); }
 
   // write.cc
-  struct Entry {
+  struct Found {
     Word* slot = nullptr;
     std::uint64_t word = 0;
     Record record;
   };
-  std::optional<Entry> find(std::string_view key, std::uint64_t hash) const;  // under the lock
-  std::uint64_t generation_of(const Entry& entry) const;
-  Result<bool> put_locked(const Put& put, Queue queue, const std::optional<Entry>& old) LARDER_REQUIRES(lock_);
+  std::optional<Found> find(std::string_view key, std::uint64_t hash) const;  // under the lock
+  std::uint64_t generation_of(const Found& found) const;
+  // A put of the same entry with another value.
+  static Put like(const Record& record, std::string_view key, std::uint64_t hash, std::string_view value);
+  bool holds(const When& when, const std::optional<Found>& old) const;
+  Result<std::pair<Room, bool>> put_within(const Put& put) LARDER_REQUIRES(lock_);
+  Result<bool> put_locked(const Put& put, Queue queue, const std::optional<Found>& old) LARDER_REQUIRES(lock_);
   // Removes the entry; a tombstone is left where an older record may come back without it.
-  void remove(const Entry& entry, std::uint64_t tombstone_sequence, std::uint32_t tombstone_segment)
+  void remove(const Found& found, std::uint64_t tombstone_sequence, std::uint32_t tombstone_segment)
       LARDER_REQUIRES(lock_);
   // For a key that is not in the index.
   void leave_tombstone(std::string_view key, std::uint64_t sequence, std::uint32_t segment) LARDER_REQUIRES(lock_);
   // Writes a record after the end of the queue's segment, which must have room; where it begins.
-  std::uint64_t append(std::uint32_t segment, RecordHead head, std::uint32_t content, std::int64_t expires_ms,
+  std::uint64_t append(std::uint32_t segment, RecordHead head, std::uint32_t content, const Extras& extras,
                        std::string_view key, std::string_view value) LARDER_REQUIRES(lock_);
   // The same record in another segment.
   std::uint64_t append_again(std::uint32_t segment, const Record& record, std::uint64_t generation)
@@ -169,10 +230,11 @@ class Shard {
   std::uint64_t next_sequence() { return files_->globals().sequence.fetch_add(1, std::memory_order_relaxed); }
 
   // room.cc
-  Result<Room> reserve(Queue queue, std::uint64_t bytes) LARDER_REQUIRES(lock_);
+  enum class Need { kEntry, kPinned, kTombstone, kMoving };
+  Result<Room> reserve(Queue queue, std::uint64_t bytes, Need need = Need::kEntry) LARDER_REQUIRES(lock_);
   Queue queue_for(std::uint64_t hash) const LARDER_REQUIRES(lock_);
   std::uint32_t active(Queue queue) const;
-  std::uint32_t take_free(bool for_moving) LARDER_REQUIRES(lock_);
+  std::uint32_t take_free(Need need) LARDER_REQUIRES(lock_);
   void open_segment(Queue queue, std::uint32_t segment) LARDER_REQUIRES(lock_);
   Status make_ready(std::uint32_t segment, std::uint64_t end) LARDER_REQUIRES(lock_);
   enum class Progress { kSome, kDone, kNothing, kStuck };
@@ -186,7 +248,7 @@ class Shard {
   bool deal_with(std::uint32_t victim, const Record& record, std::uint64_t offset) LARDER_REQUIRES(lock_);
   bool move_on(const Record& record, std::uint64_t hash, Word* slot, std::uint64_t frequency, std::uint64_t offset)
       LARDER_REQUIRES(lock_);
-  bool room_for_moving(std::uint64_t bytes) LARDER_REQUIRES(lock_);
+  bool room_for_moving(Queue queue, std::uint64_t bytes) LARDER_REQUIRES(lock_);
   void retire(std::uint32_t victim) LARDER_REQUIRES(lock_);
   void sweep() LARDER_REQUIRES(lock_);
   void drop_all_in(std::uint32_t victim) LARDER_REQUIRES(lock_);
@@ -196,7 +258,8 @@ class Shard {
   bool gone(const SegmentState& segment) const;
   bool older_may_exist(std::uint64_t sequence, std::uint32_t except) const;
   std::uint32_t allowed_segments() const;
-  std::uint32_t allocated_segments() const;
+  std::uint32_t pinned_segments() const;
+  std::uint32_t segments_with(SegmentUse from) const;  // in this state of use or a later one
   void recount_spare() LARDER_REQUIRES(lock_);
   void remember_ghost(std::uint64_t hash) LARDER_REQUIRES(lock_);
   bool is_ghost(std::uint64_t hash) const;
@@ -216,6 +279,8 @@ class Shard {
   std::optional<SegmentHeader> segment_header(std::uint32_t segment) const;
 
   SegmentState& segment(std::uint32_t i) const { return segments_[i]; }
+  // Durability::kNone: nothing waits for the disk.
+  bool unordered() const { return durability_.load(std::memory_order_relaxed) == 0; }
   bool mine(std::uint32_t i) const { return i >= first_ && i < first_ + count_; }
   std::uint64_t key_hash(std::string_view key) const { return hash64(key, seed_); }
 
@@ -233,7 +298,8 @@ class Shard {
   const std::uint32_t first_;  // of our segments
   const std::uint32_t count_;
   const std::uint64_t seed_;
-  const bool unordered_;  // Durability::kNone: nothing waits for the disk
+  const Half& durability_;
+  Tags tags_;
   Index index_;
   ShardLock lock_;
 
@@ -244,7 +310,7 @@ class Shard {
   };
   std::vector<Populated> populated_ LARDER_GUARDED_BY(lock_);
 
-  // Of this process: which sequences lie in a segment, when it was last walked by collect(), so that the next page of a
+  // Of this process: which places lie in a segment, when it was last walked by collect(), so that the next page of a
   // list passes by what it cannot need. Under walked_mutex_, which nobody waits for: without it a page is only slower.
   struct Walked {
     std::uint64_t generation = ~std::uint64_t{0};

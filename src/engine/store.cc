@@ -53,11 +53,10 @@ Store::Store(std::shared_ptr<Files> files, const Options& options)
       now_(options.clock),
       membership_(files_),
       clean_(files_->globals().clean),
-      value_most_(Shard::record_most(files_->geometry()) - kRecordHeader - 64 - kKeyMost),
+      value_most_(Shard::record_most(files_->geometry()) - kRecordHeader - 64 - kTagsMost - kKeyMost),
       shard_mask_(files_->geometry().shards - 1) {
   const Geometry& g = files_->geometry();
-  const Superblock& block = files_->superblock();
-  flusher_ = std::make_unique<Flusher>(files_, static_cast<Durability>(block.durability), block.flush_every_ms);
+  flusher_ = std::make_unique<Flusher>(files_);
   for (std::uint32_t i = 0; i < g.shards; ++i) shards_.push_back(std::make_unique<Shard>(files_, membership_, i, now_));
 }
 
@@ -90,6 +89,8 @@ Status Store::start(bool fresh_mapping) {
 
 Status Store::bring_up() {
   Globals& globals = files_->globals();
+  // What Files::settings() makes of them: what the cache was created with, when nothing sound is there.
+  if (!files_->read_only()) files_->store_settings(files_->settings());
   const std::string boot = current_boot_id();
   const bool fresh = globals.boot_id[0] == '\0';
   const bool same_boot = std::strncmp(globals.boot_id, boot.c_str(), sizeof(globals.boot_id)) == 0;
@@ -139,13 +140,51 @@ Status Store::rejoin() {
   if (forked_) {
     // The parent's thread is not here to be joined, and its locks may be held for ever.
     (void)flusher_.release();
-    const Superblock& block = files_->superblock();
-    flusher_ = std::make_unique<Flusher>(files_, static_cast<Durability>(block.durability), block.flush_every_ms);
+    flusher_ = std::make_unique<Flusher>(files_);
     forked_ = false;
   }
   TRY(membership_.join());
   joined_.store(true, std::memory_order_release);
   return {};
+}
+
+Result<bool> Store::evict_tag(std::uint64_t tag, std::uint64_t& before) {
+  MutexLock lock(tagging_);
+  before = files_->globals().sequence.fetch_add(1, std::memory_order_relaxed);
+  return shards_[0]->evict_tag(tag, before);
+}
+
+Status Store::forget_tags(std::uint64_t swept) {
+  // What made the records dead goes only after the records, on the disk too.
+  if (files_->settings().durability != Durability::kNone) TRY(flusher_->flush());
+  (void)shards_[0]->forget_tags(swept);
+  return files_->sync_ctl();
+}
+
+Status Store::change(const SettingsChange& wanted) {
+  const DirectoryLock lock = TRY(DirectoryLock::take(files_->directory_fd(), files_->path()));
+  const Geometry& g = files_->geometry();
+  Config config = files_->settings();
+  config.size_limit_bytes = wanted.size_limit_bytes.value_or(config.size_limit_bytes);
+  config.entry_limit = wanted.entry_limit.value_or(config.entry_limit);
+  config.policy = wanted.policy.value_or(config.policy);
+  config.durability = wanted.durability.value_or(config.durability);
+  config.flush_every_ms = wanted.flush_every_ms.value_or(config.flush_every_ms);
+  const std::uint64_t least = std::max(Geometry::kSizeLeast, Geometry::kShardLeast * g.shards);
+  if (config.size_limit_bytes < least || config.size_limit_bytes > g.capacity)
+    return Error{Code::kInvalid, "size_limit_bytes is " + std::to_string(config.size_limit_bytes) +
+                                     ", this cache was made for " + std::to_string(least) + " to " +
+                                     std::to_string(g.capacity) + "; make another one for more"};
+  if (config.policy > Policy::kNone)
+    return Error{Code::kInvalid,
+                 "policy is " + std::to_string(static_cast<unsigned>(config.policy)) + ", there are 0 to 4"};
+  if (config.durability > Durability::kEach) return Error{Code::kInvalid, "durability is none of none, timed, each"};
+  if (config.flush_every_ms == 0) return Error{Code::kInvalid, "flush_every_ms is 0, must be at least 1"};
+  files_->store_settings(config);
+  for (const auto& shard : shards_) shard->settings_changed();
+  TRY(files_->sync_ctl());
+  // What was written under a weaker promise is kept under the new one.
+  return config.durability == Durability::kNone ? Status{} : flusher_->flush();
 }
 
 Status Store::ready_to_write() {
@@ -174,7 +213,7 @@ Store::~Store() {
   Result<DirectoryLock> lock = DirectoryLock::take(files_->directory_fd(), files_->path());
   membership_.leave();
   Globals& globals = files_->globals();
-  const bool promised = files_->superblock().durability != static_cast<std::uint32_t>(Durability::kNone);
+  const bool promised = files_->settings().durability != Durability::kNone;
   if (!lock.ok() || !promised || membership_.count() > 0 || globals.clean.load() != kUnclean) return;
   // The last one out: what is on the disk from here on is right, index and all.
   if (files_->sync_log().ok() && files_->sync_idx().ok() && files_->sync_ctl().ok()) {

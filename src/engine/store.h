@@ -35,11 +35,19 @@ class Store {
     return joined_.load(std::memory_order_acquire) && clean_.load(std::memory_order_relaxed) == kUnclean;
   }
   Status ready_to_write();
+  // From this moment on every record with the tag that was written before is dead; `before` is that moment. False:
+  // too many tags were evicted, and the dead must be removed first (forget_tags).
+  Result<bool> evict_tag(std::uint64_t tag, std::uint64_t& before);
+  // Every record that a tag evicted before `swept` makes dead was removed.
+  Status forget_tags(std::uint64_t swept);
+  Status change(const SettingsChange& wanted);
+
   // The largest value: with any key it fits a segment.
   std::uint64_t value_most() const { return value_most_; }
 
   std::uint64_t hash(std::string_view key) const { return hash64(key, files_->seed()); }
-  Shard& shard(std::uint64_t hash) const { return *shards_[hash >> kShardShift & shard_mask_]; }
+  std::size_t shard_number(std::uint64_t hash) const { return hash >> kShardShift & shard_mask_; }
+  Shard& shard(std::uint64_t hash) const { return *shards_[shard_number(hash)]; }
   const std::vector<std::unique_ptr<Shard>>& shards() const { return shards_; }
   const std::shared_ptr<Files>& files() const { return files_; }
   Membership& membership() { return membership_; }
@@ -81,6 +89,7 @@ class Store {
   const std::uint64_t shard_mask_;
   std::atomic<bool> joined_{false};
   Mutex joining_;
+  Mutex tagging_;
   bool forked_ = false;
 };
 

@@ -21,7 +21,8 @@ using larder::Options;
 namespace engine = larder::engine;
 
 constexpr std::uint64_t kLimit = 16 << 20;
-const engine::Geometry kGeometry{kLimit, 1, engine::Geometry::default_segment_shift(kLimit, 1)};
+const engine::Geometry kGeometry{engine::Geometry::kCapacityTimes * kLimit, 1,
+                                 engine::Geometry::default_segment_shift(kLimit, 1)};
 const Options kOptions{.size_limit_bytes = kLimit, .durability = Durability::kNone};
 
 std::string key_of(int i) { return "key " + std::to_string(i); }
@@ -111,7 +112,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if ((choices & 1) != 0) {  // the first page as if it were whole, so that what is behind it is reached
     engine::Superblock block;
     std::memcpy(&block, files.ctl.data(), sizeof(block));
-    if (block.size_limit_bytes > 4 * kLimit) return 0;
+    if (block.capacity_bytes > 8 * kLimit) return 0;
     block.checksum = 0;
     block.checksum = static_cast<std::uint32_t>(
         larder::hash64(std::string_view(reinterpret_cast<const char*>(&block), sizeof(block)), engine::kFormatVersion));

@@ -137,7 +137,7 @@ TEST_F(ThreadsTest, ListsWhileOthersWrite) {
       for (;;) {
         const std::vector<Item> page = cache.list(after, 100);
         if (page.empty()) break;
-        after = page.back().info.sequence;
+        after = page.back().info.place;
         for (const Item& item : page) stayed += item.key.rfind("stays ", 0) == 0 ? 1 : 0;
       }
       ASSERT_EQ(stayed, 500);

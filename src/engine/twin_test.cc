@@ -2,10 +2,12 @@
 //
 // Where nothing is evicted they must agree exactly. Where the limit makes room the cache may miss, but what it answers
 // must be what the twin has: never an older value, never one that was deleted or expired.
+#include <fnmatch.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <larder/cache.h>
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <random>
@@ -37,6 +39,8 @@ class TwinTest : public ::testing::TestWithParam<std::tuple<Shape, int>> {
   struct Entry {
     std::string value;
     std::int64_t expires_ms = 0;
+    std::string tag;
+    bool pinned = false;
   };
 
   void open() {
@@ -78,7 +82,8 @@ class TwinTest : public ::testing::TestWithParam<std::tuple<Shape, int>> {
     const Entry* expected = twin(key);
     std::string value;
     const bool hit = cache_->get(key, value);
-    ASSERT_TRUE(hit || expected == nullptr || shape().evicts) << key << ": lost";
+    const bool may_be_evicted = shape().evicts && !(expected != nullptr && expected->pinned);
+    ASSERT_TRUE(hit || expected == nullptr || may_be_evicted) << key << ": lost";
     ASSERT_TRUE(!hit || expected != nullptr) << key << ": came back";
     if (!hit) return;
     ASSERT_EQ(value, expected->value) << key;
@@ -87,11 +92,91 @@ class TwinTest : public ::testing::TestWithParam<std::tuple<Shape, int>> {
     ASSERT_TRUE(pin) << key;
     ASSERT_EQ(pin->bytes(), value);
     ASSERT_EQ(pin->info().expires_ms, expected->expires_ms);
+    ASSERT_EQ(pin->info().pinned, expected->pinned);
+    ASSERT_EQ(pin->tags(), expected->tag.empty() ? std::vector<std::string>{} : std::vector{expected->tag});
+  }
+
+  // Few and small, so that they do not fill the cache.
+  bool may_pin(const std::string& key, const std::string& value) { return key.size() < 12 && value.size() < 100; }
+  std::string some_tag() { return "tag " + std::to_string(pick(5)); }
+
+  void set_with_extras(const std::string& key) {
+    Entry entry{some_value(), expiry(some_ttl()), pick(2) == 0 ? some_tag() : "", false};
+    entry.pinned = pick(2) == 0 && may_pin(key, entry.value);
+    SetOptions options{.ttl_ms = entry.expires_ms == 0 ? 0 : entry.expires_ms - clock_.now_ms()};
+    if (!entry.tag.empty()) options.tags = {entry.tag};
+    options.cost = static_cast<std::uint64_t>(pick(1000));
+    options.format = static_cast<std::uint8_t>(pick(16));
+    options.pinned = entry.pinned;
+    options.keeps_place = pick(2) == 0;
+    const Entry* before = twin(key);
+    const std::optional<EntryInfo> info = cache_->info(key);
+    bool written = true;
+    switch (pick(4)) {
+      case 0:
+        cache_->set(key, entry.value, options).value();
+        break;
+      case 1:
+        written = cache_->replace(key, entry.value, options).value();
+        ASSERT_TRUE(written == (before != nullptr) || shape().evicts);
+        ASSERT_TRUE(!written || before != nullptr);
+        break;
+      case 2:
+        ASSERT_FALSE(cache_->compare_and_set(key, (info ? info->sequence : 0) + 1, entry.value, options).value());
+        written = cache_->compare_and_set(key, info ? info->sequence : 0, entry.value, options).value();
+        ASSERT_TRUE(written || shape().evicts);
+        break;
+      default:
+        cache_->set_many(std::vector<KeyValue>{{key, entry.value}}, options).value();
+    }
+    if (!written) return;
+    twin_[key] = entry;
+    const std::optional<EntryInfo> after = cache_->info(key);
+    ASSERT_TRUE(after || (shape().evicts && !entry.pinned));
+    if (!after) return;
+    ASSERT_EQ(after->cost, options.cost);
+    ASSERT_EQ(after->format, options.format);
+    // Making room may take the old one on the way.
+    if (!options.keeps_place || !info) {
+      ASSERT_EQ(after->place, after->sequence);
+    } else {
+      ASSERT_TRUE(after->place == info->place || shape().evicts);
+    }
+  }
+
+  void take(const std::string& key) {
+    const std::optional<larder::Entry> taken = cache_->pop(key).value();
+    const Entry* expected = twin(key);
+    ASSERT_TRUE(taken || expected == nullptr || shape().evicts) << key << ": lost";
+    ASSERT_TRUE(!taken || expected != nullptr) << key << ": came back";
+    if (taken) {
+      ASSERT_EQ(taken->value, expected->value);
+      ASSERT_EQ(taken->info.expires_ms, expected->expires_ms);
+    }
+    twin_.erase(key);
+  }
+
+  void evict_some() {
+    Filter filter;
+    if (pick(2) == 0) filter.tag = some_tag();
+    if (pick(3) == 0) filter.prefix = "key " + std::to_string(1 + pick(99));
+    if (filter.any() || pick(4) == 0) filter.pattern = "key ?" + std::to_string(pick(10)) + "*[!.]";
+    const std::uint64_t went = cache_->evict(filter).value();
+    std::uint64_t expected = 0;
+    for (auto at = twin_.begin(); at != twin_.end();) {
+      const bool named = at->first.substr(0, filter.prefix.size()) == filter.prefix &&
+                         (filter.tag.empty() || at->second.tag == filter.tag) &&
+                         (filter.pattern.empty() || ::fnmatch(filter.pattern.c_str(), at->first.c_str(), 0) == 0);
+      const bool lives = at->second.expires_ms == 0 || at->second.expires_ms > clock_.now_ms();
+      expected += named && lives ? 1 : 0;
+      at = named ? twin_.erase(at) : std::next(at);
+    }
+    ASSERT_TRUE(went == expected || (shape().evicts && went < expected)) << went << " of " << expected;
   }
 
   void one_call() {
     const std::string key = some_key();
-    switch (pick(12)) {
+    switch (pick(16)) {
       case 0:
       case 1:
       case 2: {
@@ -132,6 +217,12 @@ class TwinTest : public ::testing::TestWithParam<std::tuple<Shape, int>> {
         }
         break;
       }
+      case 8:
+        set_with_extras(key);
+        break;
+      case 9:
+        if (pick(3) == 0) take(key);
+        break;
       case 6: {
         const std::string counter = "counter " + std::to_string(pick(10));
         const int delta = pick(100) - 50;
@@ -151,7 +242,7 @@ class TwinTest : public ::testing::TestWithParam<std::tuple<Shape, int>> {
   }
 
   void rare_call() {
-    switch (pick(5)) {
+    switch (pick(8)) {
       case 0:
         open();
         break;
@@ -169,6 +260,15 @@ class TwinTest : public ::testing::TestWithParam<std::tuple<Shape, int>> {
       case 3:
         cache_->flush().value();
         break;
+      case 4:
+        evict_some();
+        break;
+      case 5:
+        cache_->cull().value();
+        break;
+      case 6:
+        cache_->change({.size_limit_bytes = shape().size_limit * static_cast<std::uint64_t>(1 + pick(2))}).value();
+        break;
       default:
         compare_all();
     }
@@ -185,8 +285,16 @@ class TwinTest : public ::testing::TestWithParam<std::tuple<Shape, int>> {
         ASSERT_TRUE(listed.emplace(item.key, item.info.sequence).second) << item.key << ": listed twice";
         ASSERT_NE(twin(item.key), nullptr) << item.key << ": listed, and should not be here";
       }
-      after = page.back().info.sequence;
+      after = page.back().info.place;
     }
+    std::vector<std::uint64_t> backwards;
+    for (std::uint64_t before = 0;; before = backwards.back()) {
+      const std::vector<Item> page = cache_->list_back(before, 1 + static_cast<std::size_t>(pick(1000)));
+      if (page.empty()) break;
+      for (const Item& item : page) backwards.push_back(item.info.place);
+    }
+    ASSERT_EQ(backwards.size(), listed.size());
+    ASSERT_TRUE(std::is_sorted(backwards.rbegin(), backwards.rend()));
     for (auto at = twin_.begin(); at != twin_.end();) {
       const std::string key = (at++)->first;
       const bool here = cache_->contains(key);

@@ -18,13 +18,25 @@ namespace {
 std::uint32_t less(std::uint32_t from, std::uint32_t bytes) { return from > bytes ? from - bytes : 0; }
 void count_one(Word& counter) { counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
 
-RecordHead head_for(std::size_t key_size, std::size_t value_size, std::uint16_t flags) {
+RecordHead head_for(std::size_t key_size, std::size_t value_size, unsigned flags) {
   RecordHead head;
   head.key_size = static_cast<std::uint32_t>(key_size);
   head.value_size = static_cast<std::uint32_t>(value_size);
-  head.flags = flags;
+  head.flags = static_cast<std::uint16_t>(flags);
   return head;
 }
+
+// The largest that the record of this put may become.
+RecordHead put_head(const Put& put) {
+  RecordHead head = head_for(put.key.size(), put.value.size(), put.extras.flags() | put.flags);
+  if (put.keeps_place) head.flags |= kHasFirst;
+  head.tags_bytes = static_cast<std::uint32_t>(put.extras.tags.size());
+  return head;
+}
+
+// A batch holds the lock for so long.
+constexpr std::size_t kBatchMost = 64;
+constexpr std::size_t kBatchBytesMost = 256 * 1024;
 
 Error damaged(std::string_view key) {
   return {Code::kCorrupt, "the value under '" + std::string(key) + "' is damaged; a check with repair removes it"};
@@ -32,16 +44,23 @@ Error damaged(std::string_view key) {
 
 }  // namespace
 
-std::uint64_t Shard::append(std::uint32_t number, RecordHead head, std::uint32_t content, std::int64_t expires_ms,
+std::uint64_t Shard::append(std::uint32_t number, RecordHead head, std::uint32_t content, const Extras& extras,
                             std::string_view key, std::string_view value) {
   const std::uint32_t used = segment(number).used.load(std::memory_order_relaxed);
   LARDER_CHECK(used + head.bytes() <= segment_bytes_);
   head.checksum = content ^ head.salt(generations_[number].load(std::memory_order_relaxed));
   const std::uint64_t offset = (std::uint64_t{number} << shift_) + used;
   Writer writer(log_ + offset);
-  std::uint64_t words[4] = {head.word0(), head.word1(), head.word2(), 0};
-  if ((head.flags & kHasExpiry) != 0) words[3] = expiry_word(expires_ms, head.sequence, seed_);
-  writer.put(reinterpret_cast<const char*>(words), head.key_at());
+  std::uint64_t words[7] = {head.word0(), head.word1(), head.word2()};
+  std::size_t count = 3;
+  if ((head.flags & kHasExpiry) != 0) words[count++] = expiry_word(extras.expires_ms, head.sequence, seed_);
+  if (__builtin_expect((head.flags & (kWordFlags & ~kHasExpiry)) != 0, 0)) {
+    if ((head.flags & kHasCost) != 0) words[count++] = extras.cost;
+    if ((head.flags & kHasFirst) != 0) words[count++] = extras.first;
+    if ((head.flags & kHasTransaction) != 0) words[count++] = extras.transaction;
+  }
+  writer.put(reinterpret_cast<const char*>(words), count * 8);
+  writer.put(extras.tags.data(), extras.tags.size());
   writer.put(key.data(), key.size());
   step(Step::kRecordHalf);
   if (head.value_size >= kAlignedValue) writer.pad();
@@ -152,8 +171,8 @@ void Shard::repair() {
   count_one(state_.repairs);
 }
 
-std::optional<Shard::Entry> Shard::find(std::string_view key, std::uint64_t hash) const {
-  Entry entry;
+std::optional<Shard::Found> Shard::find(std::string_view key, std::uint64_t hash) const {
+  Found entry;
   entry.slot = index_.find(hash, [&](Word&, std::uint64_t word) {
     const std::optional<Record> record = record_at(Slot::offset(word));
     if (!record || record->head.kind() != kValue || !record->key_is(key)) return false;
@@ -165,14 +184,39 @@ std::optional<Shard::Entry> Shard::find(std::string_view key, std::uint64_t hash
   return entry;
 }
 
-std::uint64_t Shard::generation_of(const Entry& entry) const {
+std::uint64_t Shard::generation_of(const Found& entry) const {
   return generations_[Slot::offset(entry.word) >> shift_].load(std::memory_order_relaxed);
 }
 
-Result<bool> Shard::put_locked(const Put& put, Queue queue, const std::optional<Entry>& old) {
+Put Shard::like(const Record& record, std::string_view key, std::uint64_t hash, std::string_view value) {
+  Put put{.key = key, .hash = hash, .value = value};
+  put.extras = record.extras();
+  put.extras.first = 0;
+  put.extras.transaction = 0;
+  put.flags = record.head.flags & (kIsPinned | kFormatMask);
+  put.keeps_place = (record.head.flags & kHasFirst) != 0;
+  put.content = content_of(hash, value) ^ put.extras.content();
+  return put;
+}
+
+bool Shard::holds(const When& when, const std::optional<Found>& old) const {
+  if (when.kind == When::kAlways) return true;
+  const bool there = old && !over(old->record);
+  if (when.kind == When::kSequence) return there ? old->record.head.sequence == when.sequence : when.sequence == 0;
+  return there == (when.kind == When::kPresent);
+}
+
+Result<bool> Shard::put_locked(const Put& put, Queue queue, const std::optional<Found>& old) {
   const std::uint32_t to = active(queue);
-  RecordHead head = head_for(put.key.size(), put.value.size(), kValue);
-  if (put.expires_ms != 0) head.flags |= kHasExpiry;
+  RecordHead head = put_head(put);
+  head.flags &= static_cast<std::uint16_t>(~kHasFirst);
+  Extras extras = put.extras;
+  std::uint32_t content = put.content;
+  if (__builtin_expect(put.keeps_place && old && !over(old->record), 0)) {
+    extras.first = old->record.place();
+    head.flags |= kHasFirst;
+    content ^= put.extras.content() ^ extras.content();
+  }
   if (old || fading()) head.flags |= kHasOlder;
   Word* const slot = old ? old->slot : TRY(index_.free_slot(put.hash));
   head.sequence = next_sequence();
@@ -181,7 +225,7 @@ Result<bool> Shard::put_locked(const Put& put, Queue queue, const std::optional<
   Change change;
   change.append = to;
   change.append_bytes = static_cast<std::uint32_t>(head.bytes());
-  change.expires_ms = put.expires_ms;
+  change.expires_ms = extras.expires_ms;
   change.slot = slot;
   std::uint64_t frequency = 0;
   if (old) {
@@ -191,7 +235,7 @@ Result<bool> Shard::put_locked(const Put& put, Queue queue, const std::optional<
   } else {
     change.entries = 1;
   }
-  const std::uint64_t offset = append(to, head, put.content, put.expires_ms, put.key, put.value);
+  const std::uint64_t offset = append(to, head, content, extras, put.key, put.value);
   change.slot_value = Slot::make(put.hash, offset, frequency);
   commit(change);
   count_one(state_.sets);
@@ -201,31 +245,41 @@ Result<bool> Shard::put_locked(const Put& put, Queue queue, const std::optional<
 
 void Shard::prepare(Put& put) const {
   index_.prefetch(put.hash);
-  put.content = content_of(put.hash, put.value);
+  put.content = content_of(put.hash, put.value) ^ put.extras.content();
   // The bucket has arrived by now. Whatever it says may change before the lock is held; it is only a hint.
-  index_.find(put.hash, [&](Word&, std::uint64_t word) {
-    if (const std::optional<Place> place = locate(Slot::offset(word))) __builtin_prefetch(place->at);
-    return true;
-  });
+  prefetch(put.hash);
 }
 
-Result<std::pair<Room, bool>> Shard::put(const Put& put) {
-  RecordHead head = head_for(put.key.size(), put.value.size(), put.expires_ms != 0 ? kHasExpiry : 0);
-  Guard guard(*this);
-  step(Step::kLocked);
-  const Queue queue = queue_for(put.hash);
-  const Room room = TRY(reserve(queue, head.bytes()));
+Result<std::pair<Room, bool>> Shard::put_within(const Put& put) {
+  const Queue queue = (put.flags & kIsPinned) != 0 ? kPinned : queue_for(put.hash);
+  const Room room = TRY(reserve(queue, put_head(put).bytes()));
   if (room != Room::kReady) return std::pair{room, false};
-  const std::optional<Entry> old = find(put.key, put.hash);
-  if (old && now_.past(old->record.expires_ms)) {
-    count_one(state_.expirations);
-  } else if (old && put.only_if_absent) {
-    return std::pair{Room::kReady, false};
-  }
+  const std::optional<Found> old = find(put.key, put.hash);
+  if (!holds(put.when, old)) return std::pair{Room::kReady, false};
+  if (old && over(old->record)) count_one(state_.expirations);
   return std::pair{Room::kReady, TRY(put_locked(put, queue, old))};
 }
 
-void Shard::remove(const Entry& entry, std::uint64_t tombstone_sequence, std::uint32_t to) {
+Result<std::pair<Room, bool>> Shard::put(const Put& put) {
+  Guard guard(*this);
+  step(Step::kLocked);
+  return put_within(put);
+}
+
+Result<std::pair<Room, bool>> Shard::put_many(std::span<const Put* const> puts, std::size_t& next) {
+  Guard guard(*this);
+  step(Step::kLocked);
+  // Others wait: so many at a time, and so many bytes.
+  std::size_t bytes = 0;
+  for (std::size_t count = 0; next < puts.size() && count < kBatchMost && bytes < kBatchBytesMost; ++count) {
+    const auto [room, written] = TRY(put_within(*puts[next]));
+    if (room != Room::kReady) return std::pair{room, false};
+    bytes += puts[next++]->value.size();
+  }
+  return std::pair{Room::kReady, next == puts.size()};
+}
+
+void Shard::remove(const Found& entry, std::uint64_t tombstone_sequence, std::uint32_t to) {
   Change change;
   change.slot = entry.slot;
   change.drop_offset = Slot::offset(entry.word);
@@ -239,7 +293,7 @@ void Shard::remove(const Entry& entry, std::uint64_t tombstone_sequence, std::ui
     change.append = to;
     change.append_bytes = static_cast<std::uint32_t>(head.bytes());
     change.is_tombstone = true;
-    append(to, head, content_of(key_hash(key), {}), 0, key, {});
+    append(to, head, content_of(key_hash(key), {}), {}, key, {});
   }
   commit(change);
 }
@@ -252,33 +306,83 @@ void Shard::leave_tombstone(std::string_view key, std::uint64_t sequence, std::u
   change.append = to;
   change.append_bytes = static_cast<std::uint32_t>(head.bytes());
   change.is_tombstone = true;
-  append(to, head, content_of(key_hash(key), {}), 0, key, {});
+  append(to, head, content_of(key_hash(key), {}), {}, key, {});
   commit(change);
 }
 
-Result<std::pair<Room, bool>> Shard::del(std::string_view key, std::uint64_t hash) {
+Result<std::pair<Room, bool>> Shard::del(std::string_view key, std::uint64_t hash, const When& when,
+                                         larder::Entry* taken) {
   const RecordHead head = head_for(key.size(), 0, kTombstone);
   Guard guard(*this);
   step(Step::kLocked);
   if (!find(key, hash) && !fading()) return std::pair{Room::kReady, false};
-  const Room room = TRY(reserve(kSmall, head.bytes()));
+  const Room room = TRY(reserve(kSmall, head.bytes(), Need::kTombstone));
   if (room != Room::kReady) return std::pair{room, false};
-  const std::optional<Entry> entry = find(key, hash);  // making room may have taken it
+  const std::optional<Found> entry = find(key, hash);  // making room may have taken it
   if (!entry) {
     if (fading()) leave_tombstone(key, next_sequence(), active(kSmall));
     return std::pair{Room::kReady, false};
   }
-  const bool over = now_.past(entry->record.expires_ms);
+  if (!holds(when, entry)) return std::pair{Room::kReady, false};
+  const bool ended = over(entry->record);
+  if (taken != nullptr && !ended) {
+    const Record& record = entry->record;
+    if (!whole(record, generation_of(*entry))) return damaged(key);
+    taken->value.resize(record.head.value_size);
+    copy_out(taken->value.data(), record.value(), record.head.value_size);
+    taken->info = info_of(record);
+    taken->tags = decode_tags(record.tags());
+  }
   remove(*entry, next_sequence(), active(kSmall));
-  count_one(over ? state_.expirations : state_.deletes);
-  return std::pair{Room::kReady, !over};
+  count_one(ended ? state_.expirations : state_.deletes);
+  return std::pair{Room::kReady, !ended};
+}
+
+Result<std::pair<Room, bool>> Shard::remove_some(const std::function<bool(const Record&)>& which, std::uint64_t& bucket,
+                                                 Removed& removed) {
+  constexpr int kBucketsMost = 64;
+  Guard guard(*this);
+  step(Step::kLocked);
+  for (int i = 0; i < kBucketsMost; ++i) {
+    // Splits in between move entries to buckets with higher numbers, never to lower ones.
+    if (bucket >= index_.bucket_count()) return std::pair{Room::kReady, true};
+    bool again = true;
+    while (again) {
+      again = false;
+      std::optional<Found> found;
+      bool named = false;
+      bool ended = false;
+      index_.for_each_in(bucket, [&](Word& slot, std::uint64_t word) {
+        const std::optional<Record> record = found ? std::nullopt : record_at(Slot::offset(word));
+        if (!record || record->head.kind() != kValue) return;
+        ended = over(*record);
+        named = which(*record);
+        if (ended || named) found = Found{&slot, word, *record};
+      });
+      if (!found) break;
+      again = true;
+      const RecordHead& head = found->record.head;
+      const Room room = TRY(reserve(kSmall, head_for(head.key_size, 0, kTombstone).bytes(), Need::kTombstone));
+      if (room != Room::kReady) return std::pair{room, false};
+      // Making room may have moved or evicted it.
+      if (!Slot::same(found->slot->load(std::memory_order_relaxed), found->word)) continue;
+      const bool expired = now_.past(found->record.expires_ms);
+      const bool stays_dead = expired && (head.flags & kHasOlder) == 0;
+      remove(*found, stays_dead ? 0 : next_sequence(), active(kSmall));
+      count_one(expired ? state_.expirations : ended ? state_.evictions : state_.deletes);
+      ++removed.all;
+      if (named && !expired) ++removed.named;
+    }
+    ++bucket;
+  }
+  return std::pair{Room::kReady, false};
 }
 
 Result<std::pair<Room, bool>> Shard::touch(std::string_view key, std::uint64_t hash, std::int64_t expires_ms) {
   Guard guard(*this);
   step(Step::kLocked);
-  std::optional<Entry> entry = find(key, hash);
-  if (!entry || now_.past(entry->record.expires_ms)) return std::pair{Room::kReady, false};
+  std::optional<Found> entry = find(key, hash);
+  if (!entry || over(entry->record)) return std::pair{Room::kReady, false};
   const RecordHead& head = entry->record.head;
   if ((head.flags & kHasExpiry) != 0) {
     // In place: one store of a word that carries its own check.
@@ -291,29 +395,34 @@ Result<std::pair<Room, bool>> Shard::touch(std::string_view key, std::uint64_t h
     return std::pair{Room::kReady, true};
   }
   if (expires_ms == 0) return std::pair{Room::kReady, true};
-  // No word for it: the record is written again.
-  const Room room = TRY(reserve(kSmall, head.bytes() + 8));
+  // No word for it: the record is written again, and keeps its place.
+  const Queue queue = (head.flags & kIsPinned) != 0 ? kPinned : kSmall;
+  const Room room = TRY(reserve(queue, head.bytes() + 16));
   if (room != Room::kReady) return std::pair{room, false};
   entry = find(key, hash);
   if (!entry) return std::pair{Room::kReady, false};
   const std::string_view value(entry->record.value(), entry->record.head.value_size);
   // Damage must not get a right checksum by being written again.
   if (!whole(entry->record, generation_of(*entry))) return damaged(key);
-  Put again{.key = key, .hash = hash, .value = value, .expires_ms = expires_ms};
-  again.content = content_of(hash, value);
-  return std::pair{Room::kReady, TRY(put_locked(again, kSmall, entry))};
+  Put again = like(entry->record, key, hash, value);
+  again.extras.expires_ms = expires_ms;
+  again.keeps_place = true;
+  return std::pair{Room::kReady, TRY(put_locked(again, queue, entry))};
 }
 
 Result<std::pair<Room, std::int64_t>> Shard::incr(std::string_view key, std::uint64_t hash, std::int64_t delta) {
   constexpr std::size_t kDigitsMost = 20;
   Guard guard(*this);
   step(Step::kLocked);
-  const Room room = TRY(reserve(kSmall, head_for(key.size(), kDigitsMost, kHasExpiry).bytes()));
+  const std::optional<Found> before = find(key, hash);
+  const bool pinned = before && (before->record.head.flags & kIsPinned) != 0;
+  const Queue queue = pinned ? kPinned : kSmall;
+  const std::uint64_t room_for_words = 40 + (before ? before->record.head.tags_bytes : 0);
+  const Room room = TRY(reserve(queue, head_for(key.size(), kDigitsMost, 0).bytes() + room_for_words));
   if (room != Room::kReady) return std::pair{room, std::int64_t{0}};
-  const std::optional<Entry> old = find(key, hash);
+  const std::optional<Found> old = find(key, hash);
   std::int64_t sum = 0;
-  std::int64_t expires_ms = 0;
-  if (old && now_.past(old->record.expires_ms)) {
+  if (old && over(old->record)) {
     count_one(state_.expirations);
   } else if (old) {
     if (!whole(old->record, generation_of(*old))) return damaged(key);
@@ -323,7 +432,6 @@ Result<std::pair<Room, std::int64_t>> Shard::incr(std::string_view key, std::uin
     const auto [end, failed] = std::from_chars(digits, digits + std::min<std::size_t>(size, kDigitsMost), sum);
     if (size == 0 || size > kDigitsMost || failed != std::errc{} || end != digits + size)
       return Error{Code::kInvalid, "the value under '" + std::string(key) + "' is no integer of 64 bits"};
-    expires_ms = old->record.expires_ms;
   }
   std::int64_t result = 0;
   if (__builtin_add_overflow(sum, delta, &result))
@@ -331,10 +439,26 @@ Result<std::pair<Room, std::int64_t>> Shard::incr(std::string_view key, std::uin
   char digits[kDigitsMost];
   const char* const end = std::to_chars(digits, digits + kDigitsMost, result).ptr;
   const std::string_view value(digits, static_cast<std::size_t>(end - digits));
-  Put put{.key = key, .hash = hash, .value = value, .expires_ms = expires_ms};
+  Put put{.key = key, .hash = hash, .value = value};
   put.content = content_of(hash, value);
-  TRY(put_locked(put, kSmall, old));
+  if (old && !over(old->record)) put = like(old->record, key, hash, value);
+  TRY(put_locked(put, queue, old));
   return std::pair{Room::kReady, result};
+}
+
+bool Shard::evict_tag(std::uint64_t tag, std::uint64_t before) {
+  Guard guard(*this);
+  return tags_.evict(tag, before);
+}
+
+bool Shard::forget_tags(std::uint64_t swept) {
+  Guard guard(*this);
+  return tags_.clear(swept);
+}
+
+void Shard::settings_changed() {
+  Guard guard(*this);
+  recount_spare();
 }
 
 Result<std::uint64_t> Shard::clear() {
@@ -350,7 +474,7 @@ void Shard::clear_locked() {
   state_.clear_sequence.store(next_sequence(), std::memory_order_release);
   // On the disk before anything goes: half of what was there may come back after a power loss, and of a key's records
   // the wrong half. Nobody can be told here; whoever called clear() is told by his own sync.
-  if (!unordered_) (void)files_->sync_ctl();
+  if (!unordered()) (void)files_->sync_ctl();
   // Nobody can be told that the disk is too full to be emptied; the index keeps what space it has.
   (void)index_.reset();
   state_.entries.store(0, std::memory_order_relaxed);
@@ -378,9 +502,12 @@ void Shard::add_to(Stats& stats) const {
   for (std::uint32_t i = first_; i < first_ + count_; ++i) {
     const std::uint32_t use = segment(i).use.load(std::memory_order_relaxed);
     if (use != kOpen && use != kClosed) continue;
-    stats.value_bytes +=
+    const std::uint32_t bytes =
         less(segment(i).live.load(std::memory_order_relaxed), segment(i).tombs.load(std::memory_order_relaxed));
+    stats.value_bytes += bytes;
+    if (segment(i).queue.load(std::memory_order_relaxed) == kPinned) stats.pinned_bytes += bytes;
   }
+  stats.blob_bytes += state_.blob_bytes.load(std::memory_order_relaxed);
   stats.sets += state_.sets.load(std::memory_order_relaxed);
   stats.deletes += state_.deletes.load(std::memory_order_relaxed);
   stats.evictions += state_.evictions.load(std::memory_order_relaxed);

@@ -170,7 +170,7 @@ void HttpFront::list_entries(const CallPtr& call) {
           next = after;
           break;
         }
-        after = item.info.sequence;
+        after = item.info.place;
         if (item.key.starts_with(ask.prefix)) entries.push_back(entry_of(item, parts_.cache.peek(item.key)));
       }
       scanned += items.size();
