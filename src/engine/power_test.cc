@@ -221,7 +221,8 @@ class PowerTest : public ::testing::TestWithParam<std::tuple<Shape, int>> {
   struct Past {
     std::vector<std::uint64_t> numbers{0};
     std::size_t sure = 0;
-    bool here = false;  // when the power went
+    bool here = false;      // when the power went
+    bool may_miss = false;  // a tag of one of them was evicted
   };
 
   const Shape& shape() const { return std::get<0>(GetParam()); }
@@ -239,7 +240,25 @@ class PowerTest : public ::testing::TestWithParam<std::tuple<Shape, int>> {
   }
   // All that was answered so far is on the disk.
   void flushed() {
-    for (auto& [key, past] : pasts_) past.sure = past.numbers.size() - 1;
+    for (auto& [key, past] : pasts_) {
+      past.sure = past.numbers.size() - 1;
+      past.may_miss = false;
+    }
+  }
+  // Of the value with this number; empty: it has none.
+  static std::string tag_of(std::uint64_t number) {
+    return number % 3 == 0 ? "tag " + std::to_string(number / 3 % 10) : "";
+  }
+  void evict_a_tag() {
+    const std::string tag = "tag " + std::to_string(pick(10));
+    cache_->evict({.prefix = "", .pattern = "", .tag = tag}).value();
+    for (auto& [key, past] : pasts_) {
+      for (std::size_t i = past.sure; i < past.numbers.size(); ++i) {
+        past.may_miss = past.may_miss || (past.numbers[i] != 0 && tag_of(past.numbers[i]) == tag);
+      }
+      if (past.numbers.back() != 0 && tag_of(past.numbers.back()) == tag) past.numbers.push_back(0);
+      if (shape().durability == Durability::kEach && disk_.on()) past.sure = past.numbers.size() - 1;
+    }
   }
   void clear() {
     cache_->clear().value();
@@ -255,10 +274,17 @@ class PowerTest : public ::testing::TestWithParam<std::tuple<Shape, int>> {
     Past& past = pasts_[key];
     switch (pick(10)) {
       case 0:
-      case 1:
         cache_->del(key).value();
         past.numbers.push_back(0);
         break;
+      case 1: {
+        const std::optional<Entry> taken = cache_->pop(key).value();
+        if (taken || !shape().evicts) {
+          ASSERT_EQ(taken ? number_in(key, taken->value) : 0, past.numbers.back()) << key;
+        }
+        past.numbers.push_back(0);
+        break;
+      }
       case 2: {
         std::string value;
         const std::uint64_t now = cache_->get(key, value) ? number_in(key, value) : 0;
@@ -273,7 +299,10 @@ class PowerTest : public ::testing::TestWithParam<std::tuple<Shape, int>> {
         break;
       default: {
         const std::string value = value_of(key, ++last_, pick(shape().value_most));
-        cache_->set(key, value, {.ttl_ms = pick(2) == 0 ? 1'000'000'000 : 0}).value();
+        SetOptions options{.ttl_ms = pick(2) == 0 ? 1'000'000'000 : 0, .pinned = pick(20) == 0};
+        const std::string tag = tag_of(last_);
+        if (!tag.empty()) options.tags.push_back(tag);
+        cache_->set(key, value, options).value();
         past.numbers.push_back(last_);
       }
     }
@@ -301,13 +330,13 @@ class PowerTest : public ::testing::TestWithParam<std::tuple<Shape, int>> {
         possible += " " + std::to_string(past.numbers[i]);
       }
       // What makes room may take anything, but not what was still here and on the disk.
-      const bool may_miss = shape().durability == Durability::kNone ||
+      const bool may_miss = shape().durability == Durability::kNone || past.may_miss ||
                             (shape().evicts && !(past.here && past.sure + 1 == past.numbers.size()));
       ASSERT_TRUE(right || (now == 0 && may_miss)) << key << ": is " << now << ", can be" << possible;
       if (shape().durability == Durability::kNone) {
         past.numbers.push_back(now);
       } else {
-        past = {{now}, 0, false};
+        past = {{now}, 0, false, false};
       }
     }
     ASSERT_THAT(cache_->check().value().findings, IsEmpty());
@@ -332,6 +361,7 @@ TEST_P(PowerTest, KeepsWhatWasPromised) {
       one_call();
       if (pick(static_cast<std::uint64_t>(shape().flush_each)) == 0) flush();
       if (pick(2000) == 0) clear();
+      if (pick(400) == 0) evict_a_tag();
       if (pick(static_cast<std::uint64_t>(shape().flush_each)) == 0) disk_.write_some_back();
     }
     if (HasFatalFailure()) break;
