@@ -358,6 +358,22 @@ TEST_F(CacheTest, SaysSoWhenPinsHoldEverything) {
   EXPECT_THAT(faults(), IsEmpty());
 }
 
+TEST_F(CacheTest, PinsAndCachesCanBeMoved) {
+  cache_->set("a", "1").value();
+  cache_->set("b", "2").value();
+  Pin pin = *cache_->get("a");
+  pin = *cache_->get("b");
+  EXPECT_EQ(pin.bytes(), "2");
+  Pin& itself = pin;
+  pin = std::move(itself);
+  EXPECT_EQ(pin.bytes(), "2");
+  engine::TestDirectory elsewhere;
+  Cache other = Cache::open(elsewhere.path(), {.size_limit_bytes = 16 << 20}).value();
+  other = open_cache().value();
+  EXPECT_EQ(other.directory(), directory_.path());
+  EXPECT_EQ(other.get("b")->bytes(), "2");
+}
+
 // --- Openers ---
 
 TEST_F(CacheTest, TwoOpenersShareOneCache) {

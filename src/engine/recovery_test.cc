@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/clock.h"
+#include "engine/files.h"
 #include "engine/test_directory.h"
 #include "engine/test_files.h"
 
@@ -320,6 +321,66 @@ TEST_F(RecoveryTest, ACleanCloseNeedsNoRebuild) {
     EXPECT_TRUE(after.get("a", value));
     EXPECT_TRUE(after.get("b", value));
   }
+}
+
+// What was closed cleanly and has lost its index must not call itself clean on the disk while the new one is written.
+TEST_F(RecoveryTest, ACleanCacheWithoutItsIndexIsUncleanOnTheDiskFirst) {
+  engine::TestDirectory directory;
+  { Cache::open(directory.path(), {.size_limit_bytes = kLimit}).value().set("a", "1").value(); }
+  const std::uint64_t at = engine::kPage + offsetof(engine::Globals, clean);
+  ASSERT_EQ(engine::read_bytes(directory.path() / "ctl", at, 1)[0], 1);
+  std::filesystem::remove(directory.path() / "idx");
+  static int synced;
+  synced = 0;
+  engine::sync_hook.store([](const char* name, bool ended) { synced += ended && std::string(name) == "ctl" ? 1 : 0; });
+  Cache cache = Cache::open(directory.path(), {.size_limit_bytes = kLimit}).value();
+  engine::sync_hook.store(nullptr);
+  EXPECT_EQ(synced, 1);
+  EXPECT_EQ(engine::read_bytes(directory.path() / "ctl", at, 1)[0], 0);
+  EXPECT_EQ(cache.get("a")->bytes(), "1");
+}
+
+TEST_F(RecoveryTest, WhoMayOnlyReadCannotOpenWhatNeedsRepair) {
+  put("a", "1");
+  close();
+  const Options reading{.read_only = true};
+  EXPECT_EQ(Cache::open(path(), reading).value().get("a")->bytes(), "1");
+  engine::lose_power(path());
+  EXPECT_EQ(Cache::open(path(), reading).error().code, Code::kUnavailable);
+  open();
+  EXPECT_EQ(Cache::open(path(), reading).value().get("a")->bytes(), "1");
+  for (const char* name : {"log", "idx", "ctl"}) {
+    close();
+    const std::uintmax_t size = std::filesystem::file_size(path() / name);
+    std::filesystem::resize_file(path() / name, 8192);
+    const Error refused = Cache::open(path(), reading).error();
+    EXPECT_EQ(refused.code, Code::kCorrupt) << name;
+    EXPECT_THAT(refused.message, ::testing::HasSubstr(std::string(name) + ": was cut short"));
+    open();
+    EXPECT_EQ(std::filesystem::file_size(path() / name), size);
+    EXPECT_THAT(faults(), IsEmpty());
+  }
+}
+
+TEST_F(RecoveryTest, ALostLogIsNotMadeAnew) {
+  put("a", "1");
+  close();
+  std::filesystem::remove(path() / "log");
+  const Error refused = Cache::open(path(), {.size_limit_bytes = kLimit}).error();
+  EXPECT_EQ(refused.code, Code::kCorrupt);
+  EXPECT_THAT(refused.message, ::testing::HasSubstr("log: is missing"));
+}
+
+// Where a segment that has to make room is damaged, what lies behind the damage goes with it, and nothing else.
+TEST_F(RecoveryTest, DamageIsEvictedWithItsSegment) {
+  const std::string value(1000, 'v');
+  for (int i = 0; i < 100; ++i) put("first " + std::to_string(i), value);
+  // The head of a record in the middle: it seems to be longer than the segment.
+  engine::write_bytes(path() / "log", 64 + 40 * 1040 + 4, std::string("\xff\xff\xff\x7f", 4));
+  for (int i = 0; i < 60'000; ++i) put(std::to_string(i), value);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(get("first " + std::to_string(i)), "-");
+  EXPECT_THAT(faults(), IsEmpty());
+  EXPECT_EQ(get("59999"), value);
 }
 
 }  // namespace
