@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Benchmarks of Larder beside its rivals, in one run on the same work.
 
-usage: bench/run.py [engine|query|http]... [--workload NAME]... [--json] [--smoke] [--keys N] [--repeats N] [--dir DIR]
+usage: bench/run.py [engine|eviction|query|http]... [--workload NAME]... [--json] [--smoke] [--keys N] [--repeats N] [--dir DIR]
 
   engine   the cache engine: absl's hash map, LMDB, SQLite, Redis, RocksDB
+  eviction misses of a full cache: item-level S3-FIFO, LRU, FIFO, LFU, simulated
   query    a dashboard's questions over HTTP, cold and warm; DuckDB asked directly
   http     small cached answers over HTTP by wrk; nginx with a file of the same size
 
@@ -42,7 +43,21 @@ def engine(args, folder: Path):
         command += ["--scale", str(args.keys / KEYS_FULL)]
     if args.smoke:
         command += ["--seconds", "0.1", "--warm-seconds", "0.05"]
-    process = subprocess.Popen([*map(str, command), *args.workload], stdout=subprocess.PIPE, text=True)
+    yield from printed(program, [*command, *args.workload])
+
+
+def eviction(args, folder: Path):
+    """Rows of misses beside simulated policies. The traces are always the same, so one round says it all."""
+    program = args.build / "bench" / "eviction"
+    if not program.exists():
+        sys.exit(f"bench: {program} is missing; run ./dev build release")
+    scale = ["--scale", "0.05"] if args.smoke else []
+    yield from printed(program, [program, "--dir", folder, *scale, *args.workload])
+
+
+def printed(program: Path, command: list):
+    """The rows that a program prints, a line each, as they come."""
+    process = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True)
     try:
         for line in process.stdout:
             yield json.loads(line)
@@ -87,8 +102,8 @@ def instructions(args, folder: Path):
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bench", nargs="*", help="engine, query or http; default: all")
-    parser.add_argument("--workload", action="append", default=[], help="only this one of the engine's workloads")
+    parser.add_argument("bench", nargs="*", help="engine, eviction, query or http; default: all")
+    parser.add_argument("--workload", action="append", default=[], help="only this one of the engine's workloads, or traces")
     parser.add_argument("--json", action="store_true", help="one object a line")
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--keys", type=int, help=f"of the workloads that have {KEYS_FULL}; the others shrink alike")
@@ -97,7 +112,7 @@ def main() -> int:
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "release", help="folder of the built programs")
     parser.add_argument("--instructions", action="store_true", help="count the engine's instructions instead")
     args = parser.parse_args()
-    benches = {"engine": engine, "query": query_bench.rows_of, "http": http_bench.rows_of}
+    benches = {"engine": engine, "eviction": eviction, "query": query_bench.rows_of, "http": http_bench.rows_of}
     for name in args.bench:
         if name not in benches:
             sys.exit(f"bench: there is no benchmark '{name}'; known are: {', '.join(benches)}")
