@@ -63,6 +63,11 @@ Status refuse_strangers(int directory_fd, const std::filesystem::path& path) {
   return {};
 }
 
+bool is_memory(int fd) {
+  struct statfs about {};
+  return ::fstatfs(fd, &about) == 0 && static_cast<std::uint32_t>(about.f_type) == 0x01021994;  // tmpfs
+}
+
 std::uint64_t random_seed() {
   std::random_device device;
   return std::uint64_t{device()} << 32 | device();
@@ -141,6 +146,7 @@ Result<std::shared_ptr<Files>> Files::open_as(int directory_fd, const std::files
   files->read_only_ = options.read_only;
   files->directory_fd_ = Fd(::fcntl(directory_fd, F_DUPFD_CLOEXEC, 0));
   if (!files->directory_fd_) return system_error(errno, "dup", path);
+  files->in_memory_ = is_memory(directory_fd);
   struct stat about {};
   if (::fstatat(directory_fd, "ctl", &about, 0) != 0) {
     if (errno != ENOENT) return system_error(errno, "stat", path / "ctl");
@@ -314,6 +320,26 @@ Status Files::allocate_idx(std::uint64_t from, std::uint64_t bytes) const {
 Status Files::allocate_log(std::uint64_t from, std::uint64_t bytes) const {
   return allocate(log_fd_, "log", from, bytes);
 }
+// A page that is new to a file is dear when a store through the mapping asks for it (3.9 us each on ext4: a fault, a
+// look for the block, a page of zeros, the journal). Written through the file instead, many at once, they come as large
+// folios, and one fault maps a whole folio: 1.2 us a page with all that follows, and half as much when the page is used
+// again. What cannot be done here page faults do later.
+void Files::bring_in(const Fd& fd, char* mapped, std::uint64_t from, std::uint64_t bytes) const {
+  static char zeros[256 * 1024];  // never written: the kernel's one page of zeros, again and again
+  if (in_memory_) {
+    ::madvise(mapped + from, bytes, MADV_POPULATE_WRITE);
+    return;
+  }
+  while (bytes > 0) {
+    const ssize_t done =
+        ::pwrite(fd.get(), zeros, std::min<std::uint64_t>(bytes, sizeof(zeros)), static_cast<off_t>(from));
+    if (done <= 0) return;
+    from += static_cast<std::uint64_t>(done);
+    bytes -= static_cast<std::uint64_t>(done);
+  }
+}
+void Files::bring_in_idx(std::uint64_t from, std::uint64_t bytes) const { bring_in(idx_fd_, idx_, from, bytes); }
+void Files::bring_in_log(std::uint64_t from, std::uint64_t bytes) const { bring_in(log_fd_, log_, from, bytes); }
 void Files::release_idx(std::uint64_t from, std::uint64_t bytes) const {
   if (::fallocate(idx_fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from),
                   static_cast<off_t>(bytes)) != 0)

@@ -100,6 +100,11 @@ class Files {
   // Disk space for a part of the file; kNoSpace when there is none. Bytes that have space already keep their contents.
   Status allocate_idx(std::uint64_t from, std::uint64_t bytes) const;
   Status allocate_log(std::uint64_t from, std::uint64_t bytes) const;
+  // For a part that has space and holds nothing: its pages come into memory together, and read as zeros.
+  void bring_in_idx(std::uint64_t from, std::uint64_t bytes) const;
+  void bring_in_log(std::uint64_t from, std::uint64_t bytes) const;
+  // The file system is memory: pages exist once they have space, and are small.
+  bool in_memory() const { return in_memory_; }
   // Gives the space back; the bytes read as zeros.
   void release_idx(std::uint64_t from, std::uint64_t bytes) const;
   void release_log(std::uint64_t from, std::uint64_t bytes) const;
@@ -128,6 +133,7 @@ class Files {
   Status map_one(const char* name, const Fd& fd, std::uint64_t bytes, char** where);
   Status allocate(const Fd& fd, const char* name, std::uint64_t from, std::uint64_t bytes) const;
   Status sync(const Fd& fd, const char* name) const;
+  void bring_in(const Fd& fd, char* mapped, std::uint64_t from, std::uint64_t bytes) const;
 
   std::filesystem::path path_;
   Geometry geometry_;
@@ -135,6 +141,7 @@ class Files {
   bool read_only_ = false;
   bool apart_ = false;
   bool index_lost_ = false;
+  bool in_memory_ = false;
   Fd directory_fd_;
   Fd ctl_fd_;
   Fd idx_fd_;

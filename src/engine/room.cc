@@ -6,7 +6,7 @@
 // nothing evicted; else S3-FIFO's rules on segments. New entries go to the small queue, a tenth of the shard. Its
 // oldest segment goes when it is longer than that: what was read since moves to the main queue, the rest is evicted and
 // its hashes remembered as ghosts; a ghost that comes back goes straight to the main queue. From the main queue's
-// oldest segment, what was read stays, with one less to its frequency. At most three quarters of a segment are kept, so
+// oldest segment, what was read stays, with one less to its frequency. At most 15 of 16 parts of a segment are kept, so
 // that freeing one always gains. (SIEVE lost: it is bad when what is popular drifts. LRU lost: a write for every read.)
 //
 // A segment is freed in two walks. The first moves on what stays, and leaves the tombstones that are needed; then they
@@ -28,8 +28,8 @@ namespace {
 
 constexpr std::uint32_t kSpareWanted = 2;              // one to write to, one to move survivors to
 constexpr std::uint32_t kNeverPinned = 4;              // the others must have room to live
-constexpr std::uint64_t kAllocateAtOnce = kMiB;        // disk space
-constexpr std::uint64_t kPopulateAtOnce = 128 * 1024;  // pages touched ahead of the writer
+constexpr std::uint64_t kAllocateAtOnce = 256 * 1024;  // disk space, and its pages: 60 us, once in that many bytes
+constexpr std::uint64_t kPopulateAtOnce = 32 * 1024;   // pages of a file system in memory, touched ahead of the writer
 constexpr std::uint64_t kPace = 4;                     // bytes of a victim dealt with for each byte written
 
 // Bits of ShardState::victim_rule.
@@ -159,9 +159,13 @@ Status Shard::make_ready(std::uint32_t number, std::uint64_t end) {
   if (__builtin_expect(allocated < end, 0)) {
     const std::uint64_t wanted = std::min<std::uint64_t>(up_to(end, kAllocateAtOnce), segment_bytes_);
     TRY(files_->allocate_log(base + allocated, wanted - allocated));
+    // Not over what is used, whatever the account of the space says.
+    const std::uint64_t fresh = std::max(allocated, up_to(at.used.load(std::memory_order_relaxed), kPage));
+    if (fresh < wanted) files_->bring_in_log(base + fresh, wanted - fresh);
     at.allocated.store(static_cast<std::uint32_t>(wanted), std::memory_order_release);
     allocated = wanted;
   }
+  if (!files_->in_memory()) return {};
   Populated& mine_so_far = populated_[number - first_];
   const std::uint64_t generation = generations_[number].load(std::memory_order_relaxed);
   if (__builtin_expect(mine_so_far.generation != generation, 0))
@@ -177,7 +181,10 @@ Status Shard::make_ready(std::uint32_t number, std::uint64_t end) {
 
 Result<Room> Shard::reserve(Queue queue, std::uint64_t bytes, Need need) {
   if (queue == kPinned) need = Need::kPinned;
-  if (state_.spare.load(std::memory_order_relaxed) < kSpareWanted) evict_step(kPace * bytes + 512);
+  // A victim that was begun is finished, whoever chose it.
+  const std::uint32_t victim = state_.victim.load(std::memory_order_relaxed);
+  const bool begun = mine(victim) && segment(victim).use.load(std::memory_order_relaxed) == kClosed;
+  if (begun || state_.spare.load(std::memory_order_relaxed) < kSpareWanted) evict_step(kPace * bytes + 512);
   for (std::uint32_t round = 0;; ++round) {
     std::uint32_t to = active(queue);
     if (to == kNone || segment(to).used.load(std::memory_order_relaxed) + bytes > segment_bytes_) {
@@ -185,20 +192,29 @@ Result<Room> Shard::reserve(Queue queue, std::uint64_t bytes, Need need) {
       if (to != kNone) {
         TRY(make_ready(to, sizeof(SegmentHeader)));
         open_segment(queue, to);
+        choose_for_reuse();
         continue;
       }
+      // Enough are free, but must get to the disk: evicting more would only empty the cache.
+      recount_spare();
+      if (state_.spare.load(std::memory_order_relaxed) >= kSpareWanted && some_wait_for_disk()) return Room::kFlush;
       const Progress progress = evict_step(~std::uint64_t{0});
       if (round < 8 * count_ && (progress == Progress::kSome || progress == Progress::kDone)) continue;
       if (victim_waits()) return Room::kFlush;
-      for (std::uint32_t i = first_; i < first_ + count_; ++i) {
-        if (segment(i).use.load(std::memory_order_relaxed) == kFree && !gone(segment(i))) return Room::kFlush;
-      }
+      if (some_wait_for_disk()) return Room::kFlush;
       if (draining()) return Room::kPins;
       return Error{Code::kNoSpace, files_->path().string() + ": the cache is full and nothing can be evicted"};
     }
     TRY(make_ready(to, segment(to).used.load(std::memory_order_relaxed) + bytes));
     return Room::kReady;
   }
+}
+
+bool Shard::some_wait_for_disk() const {
+  for (std::uint32_t i = first_; i < first_ + count_; ++i) {
+    if (segment(i).use.load(std::memory_order_relaxed) == kFree && !gone(segment(i))) return true;
+  }
+  return false;
 }
 
 bool Shard::room_for_moving(Queue queue, std::uint64_t bytes) {
@@ -294,12 +310,39 @@ bool Shard::choose_victim(bool take_pinned) {
       move_all = true;
     }
   }
+  begin(victim, move_all);
+  return true;
+}
+
+void Shard::begin(std::uint32_t victim, bool move_all) {
   state_.victim_offset.store(sizeof(SegmentHeader), std::memory_order_relaxed);
   state_.victim_kept.store(0, std::memory_order_relaxed);
   state_.victim_rule.store(move_all ? kMoveAll : 0, std::memory_order_relaxed);
   state_.victim.store(victim, std::memory_order_release);
   step(Step::kVictimChosen);
-  return true;
+}
+
+// Pages that were used before cost half of what new ones do, and take no more space. So before the next new segment,
+// one in which little lives is emptied, if that costs less: moving a record takes about as long as bringing in 2 KiB.
+void Shard::choose_for_reuse() {
+  if (state_.victim.load(std::memory_order_relaxed) != kNone) return;
+  std::uint32_t emptiest = kNone;
+  std::uint64_t live = 0;
+  for (std::uint32_t i = first_; i < first_ + count_; ++i) {
+    const SegmentState& at = segment(i);
+    const std::uint32_t use = at.use.load(std::memory_order_relaxed);
+    if (use == kFree || use == kDraining) return;  // there is one, or there will be
+    if (use != kOpen && use != kClosed) continue;
+    const std::uint32_t here = at.live.load(std::memory_order_relaxed);
+    live += here;
+    if (use == kClosed && (emptiest == kNone || here < segment(emptiest).live.load(std::memory_order_relaxed)))
+      emptiest = i;
+  }
+  if (emptiest == kNone || pinned(emptiest)) return;
+  const std::uint64_t here = segment(emptiest).live.load(std::memory_order_relaxed);
+  const std::uint64_t entries = state_.entries.load(std::memory_order_relaxed);
+  const std::uint64_t records = here * entries / std::max<std::uint64_t>(live, 1);
+  if (here + records * 2048 <= segment_bytes_ / 2) begin(emptiest, true);
 }
 
 bool Shard::victim_waits() const {
@@ -379,10 +422,9 @@ bool Shard::deal_with(std::uint32_t victim, const Record& record, std::uint64_t 
   const bool ended = over(record);
   const bool small = segment(victim).queue.load(std::memory_order_relaxed) == kSmall;
   if (!ended && !second) {
-    if ((rule & kMoveAll) != 0 || (head.flags & kIsPinned) != 0)
-      return move_on(record, hash, slot, frequency, offset);
+    if ((rule & kMoveAll) != 0 || (head.flags & kIsPinned) != 0) return move_on(record, hash, slot, frequency, offset);
     const std::uint64_t kept = state_.victim_kept.load(std::memory_order_relaxed);
-    if (frequency > 0 && kept + head.bytes() <= segment_bytes_ / 4 * 3) {
+    if (frequency > 0 && kept + head.bytes() <= segment_bytes_ / 16 * 15) {
       if (!move_on(record, hash, slot, small ? 0 : frequency - 1, offset)) return false;
       state_.victim_kept.store(static_cast<std::uint32_t>(kept + head.bytes()), std::memory_order_relaxed);
       return true;

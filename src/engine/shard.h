@@ -240,6 +240,8 @@ class Shard {
   enum class Progress { kSome, kDone, kNothing, kStuck };
   Progress evict_step(std::uint64_t budget) LARDER_REQUIRES(lock_);
   bool choose_victim(bool take_pinned) LARDER_REQUIRES(lock_);
+  void choose_for_reuse() LARDER_REQUIRES(lock_);
+  void begin(std::uint32_t victim, bool move_all) LARDER_REQUIRES(lock_);
   // What was moved on from the victim must get to the disk before the victim can go.
   bool victim_waits() const LARDER_REQUIRES(lock_);
   // Entries are being taken out of the index whose records are not gone yet: a key that is not here may come back
@@ -256,6 +258,7 @@ class Shard {
   bool pinned(std::uint32_t segment) const;
   bool draining() const;
   bool gone(const SegmentState& segment) const;
+  bool some_wait_for_disk() const;
   bool older_may_exist(std::uint64_t sequence, std::uint32_t except) const;
   std::uint32_t allowed_segments() const;
   std::uint32_t pinned_segments() const;

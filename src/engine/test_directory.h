@@ -14,9 +14,8 @@ namespace larder::engine {
 
 class TestDirectory {
  public:
-  TestDirectory() {
-    const char* wanted = ::getenv("LARDER_TEST_DIR");
-    std::string base = wanted != nullptr ? wanted : ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+  TestDirectory() : TestDirectory(quick_place()) {}
+  explicit TestDirectory(std::string base) {
     base += "/larder-test-XXXXXX";
     LARDER_CHECK(::mkdtemp(base.data()) != nullptr);
     path_ = base;
@@ -31,6 +30,11 @@ class TestDirectory {
   const std::filesystem::path& path() const { return path_; }
 
  private:
+  static const char* quick_place() {
+    const char* wanted = ::getenv("LARDER_TEST_DIR");
+    return wanted != nullptr ? wanted : ::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+  }
+
   std::filesystem::path path_;
 };
 
