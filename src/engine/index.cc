@@ -1,7 +1,5 @@
 #include "engine/index.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 
 #include "base/try.h"
@@ -12,6 +10,7 @@ namespace larder::engine {
 namespace {
 constexpr std::uint64_t kPerPage = kPage / sizeof(Bucket);
 constexpr std::uint64_t kPagesAtOnce = 16;
+constexpr std::uint64_t kPagesMost = 64;
 }  // namespace
 
 Index::Index(std::shared_ptr<Files> files, std::uint32_t shard)
@@ -49,10 +48,10 @@ bool Index::ensure_bucket(std::uint64_t number) {
   if (number / kPerPage < have) return true;
   const std::uint64_t most = buckets_max_ / kPerPage;
   const std::uint64_t wanted =
-      std::min(most, std::max(number / kPerPage + 1, have + std::max(kPagesAtOnce, have / 16)));
+      std::min(most, std::max(number / kPerPage + 1, have + std::clamp(have / 16, kPagesAtOnce, kPagesMost)));
   const std::uint64_t from = at() + files_->geometry().buckets_at() + have * kPage;
   if (!files_->allocate_idx(from, (wanted - have) * kPage).ok()) return false;
-  ::madvise(reinterpret_cast<char*>(buckets_) + have * kPage, (wanted - have) * kPage, MADV_POPULATE_WRITE);
+  files_->bring_in_idx(from, (wanted - have) * kPage);
   state_.primary_pages.store(static_cast<std::uint32_t>(wanted), std::memory_order_release);
   return true;
 }
@@ -76,6 +75,7 @@ Bucket* Index::take_overflow() {
     const std::uint64_t more = std::min(kPagesAtOnce, overflow_max_ / kPerPage - pages);
     const std::uint64_t from = at() + files_->geometry().overflow_at() + pages * kPage;
     if (more == 0 || !files_->allocate_idx(from, more * kPage).ok()) return nullptr;
+    files_->bring_in_idx(from, more * kPage);
     state_.overflow_pages.store(static_cast<std::uint32_t>(pages + more), std::memory_order_release);
   }
   state_.overflow_used.store(static_cast<std::uint32_t>(used + 1), std::memory_order_release);
@@ -87,7 +87,8 @@ Bucket* Index::take_overflow() {
 Result<Word*> Index::free_slot(std::uint64_t hash) {
   Bucket* bucket = bucket_at(hash, shape());
   for (int hop = 0; bucket != nullptr && hop < kChainMax; ++hop) {
-    for (Word& slot : bucket->slots) {
+    for (unsigned found = Slots(bucket).free(); found != 0;) {
+      Word& slot = bucket->slots[Slots::take(found)];
       if (slot.load(std::memory_order_relaxed) == 0) return &slot;
     }
     Bucket* following = next(bucket);

@@ -15,7 +15,12 @@
 #include <bit>
 #include <cstdint>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "engine/files.h"
+#include "engine/shared_bytes.h"
 
 namespace larder::engine {
 
@@ -36,6 +41,60 @@ struct Slot {
   static std::uint64_t offset(std::uint64_t word) { return (word & kOffsetMask) << 3; }
   static std::uint64_t frequency(std::uint64_t word) { return (word & kFrequencyMask) >> kOffsetBits; }
   static bool same(std::uint64_t a, std::uint64_t b) { return ((a ^ b) & ~kFrequencyMask) == 0; }
+};
+
+// Which of a bucket's slots look wanted: bit 1 for slot 0 to bit 7 for slot 6. A hint, since slots change: each is
+// loaded again, as the atomic that it is, before it is believed. All at once where the machine can, hidden from the
+// compiler like the copies in shared_bytes.h: seven loads, shifts and branches less for each look into a bucket.
+class Slots {
+ public:
+  explicit Slots(const Bucket* bucket) {
+#if defined(__SSE2__) && !defined(LARDER_WORDS_ONLY)
+    asm("" : "+r"(bucket));
+    const auto* words = reinterpret_cast<const __m128*>(bucket);
+    low_ = _mm_castps_si128(_mm_shuffle_ps(words[0], words[1], _MM_SHUFFLE(3, 1, 3, 1)));
+    high_ = _mm_castps_si128(_mm_shuffle_ps(words[2], words[3], _MM_SHUFFLE(3, 1, 3, 1)));
+    asm volatile("" : : : "memory");  // what is loaded later is loaded later; the machine keeps to it as well
+#else
+    for (int i = 0; i < Bucket::kSlots; ++i)
+      upper_[i] = static_cast<std::uint32_t>(bucket->slots[i].load(std::memory_order_acquire) >> 32);
+#endif
+  }
+  // Those with this tag.
+  unsigned with(std::uint64_t tag) const { return matches<Slot::kTagShift - 32>(static_cast<std::uint32_t>(tag)); }
+  // Those that may be free.
+  unsigned free() const { return matches<0>(0); }
+
+  // Takes the next one off `found`.
+  static int take(unsigned& found) {
+    const int slot = std::countr_zero(found) - 1;
+    found &= found - 1;
+    return slot;
+  }
+
+ private:
+  template <int kShift>
+  unsigned matches(std::uint32_t wanted) const {
+#if defined(__SSE2__) && !defined(LARDER_WORDS_ONLY)
+    const __m128i all = _mm_set1_epi32(static_cast<int>(wanted));
+    const __m128i low = _mm_cmpeq_epi32(_mm_srli_epi32(low_, kShift), all);
+    const __m128i high = _mm_cmpeq_epi32(_mm_srli_epi32(high_, kShift), all);
+    const __m128i bytes = _mm_packs_epi16(_mm_packs_epi32(low, high), _mm_setzero_si128());
+    return static_cast<unsigned>(_mm_movemask_epi8(bytes)) & 0xfe;
+#else
+    unsigned found = 0;
+    for (int i = 0; i < Bucket::kSlots; ++i) found |= (upper_[i] >> kShift == wanted ? 2u : 0u) << i;
+    return found;
+#endif
+  }
+
+  // The upper halves of the eight words.
+#if defined(__SSE2__) && !defined(LARDER_WORDS_ONLY)
+  __m128i low_;
+  __m128i high_;
+#else
+  std::uint32_t upper_[Bucket::kSlots];
+#endif
 };
 
 class Index {
@@ -73,17 +132,16 @@ class Index {
   // --- Under the shard's lock ---
 
   // Calls `use(Word& slot, std::uint64_t word)` for each slot with the hash's tag until it says true; that slot or
-  // null. `free`, if wanted: the first free slot on the way.
+  // null.
   template <typename Use>
-  Word* find(std::uint64_t hash, Use&& use, Word** free = nullptr) const {
+  Word* find(std::uint64_t hash, Use&& use) const {
     const std::uint64_t tag = Slot::tag(hash);
     Bucket* bucket = bucket_at(hash, shape());
     for (int hop = 0; bucket != nullptr && hop < kChainMax; ++hop, bucket = next(bucket)) {
-#pragma GCC unroll 7
-      for (Word& slot : bucket->slots) {
+      for (unsigned found = Slots(bucket).with(tag); found != 0;) {
+        Word& slot = bucket->slots[Slots::take(found)];
         const std::uint64_t word = slot.load(std::memory_order_relaxed);
         if (Slot::tag_of(word) == tag && word != 0 && use(slot, word)) return &slot;
-        if (free != nullptr && word == 0 && *free == nullptr) *free = &slot;
       }
     }
     return nullptr;

@@ -47,10 +47,10 @@ Shard::Seen Shard::visit(std::string_view key, std::uint64_t hash, Take&& take) 
     bool again = false;
     Bucket* bucket = index_.bucket_at(hash, shape);
     for (int hop = 0; bucket != nullptr && hop < Index::kChainMax && !again; ++hop, bucket = index_.next(bucket)) {
-#pragma GCC unroll 7
-      for (Word& slot : bucket->slots) {
+      for (unsigned found = Slots(bucket).with(tag); found != 0;) {
+        Word& slot = bucket->slots[Slots::take(found)];
         const std::uint64_t word = slot.load(std::memory_order_acquire);
-        if (__builtin_expect(Slot::tag_of(word) != tag, 1)) continue;
+        if (Slot::tag_of(word) != tag) continue;
         const std::optional<Place> place = locate(Slot::offset(word));
         if (!place) continue;
         __builtin_prefetch(place->at);

@@ -41,12 +41,36 @@ void after_fork_in_child() LARDER_NO_THREAD_SAFETY_ANALYSIS {
   for (Store* store : forkers().stores) store->after_fork_in_child();
   forkers().mutex.unlock();
 }
+// Which stripes belong to a thread. In a forked child those of threads that it does not have stay taken.
+std::atomic<std::uint32_t> taken_stripes{0};
+
 void watch_forks() {
   static const int once = ::pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
   (void)once;
 }
 
 }  // namespace
+
+Store::Stripe::Stripe() {
+  std::uint32_t taken = taken_stripes.load(std::memory_order_relaxed);
+  for (;;) {
+    number = static_cast<std::uint32_t>(std::countr_one(taken));
+    if (number >= kShared) {
+      number = kShared;
+      return;
+    }
+    // Acquire: what the thread before counted there.
+    if (taken_stripes.compare_exchange_weak(taken, taken | 1u << number, std::memory_order_acquire,
+                                            std::memory_order_relaxed))
+      return;
+  }
+}
+
+Store::Stripe::~Stripe() {
+  if (number == kShared) return;
+  taken_stripes.fetch_and(~(1u << number), std::memory_order_release);
+  number = kShared;  // for what this thread still destroys
+}
 
 Store::Store(std::shared_ptr<Files> files, const Options& options)
     : files_(std::move(files)),

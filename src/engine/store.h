@@ -54,16 +54,33 @@ class Store {
   Flusher& flusher() { return *flusher_; }
   const Now& now() const { return now_; }
 
-  // Threads share counters and pins by stripes.
-  static std::uint32_t stripe() {
-    static std::atomic<std::uint32_t> next{0};
-    thread_local const std::uint32_t mine = next.fetch_add(1, std::memory_order_relaxed) % kStripes;
-    return mine;
+  // Counters and pins of a process are striped by thread. A few threads have a stripe to themselves as long as they
+  // live, and count with a load and a store; the others share the last one.
+  class Stripe {
+   public:
+    Stripe();
+    ~Stripe();
+    Stripe(const Stripe&) = delete;
+    Stripe& operator=(const Stripe&) = delete;
+
+    static constexpr std::uint32_t kShared = kStripes - 1;
+    std::uint32_t number = kShared;
+  };
+  static const Stripe& mine() {
+    thread_local const Stripe stripe;
+    return stripe;
   }
+  static std::uint32_t stripe() { return mine().number; }
   void count_read(bool hit) {
     if (files_->read_only()) return;
-    Counters& counters = files_->counters(membership_.self().slot, stripe());
-    (hit ? counters.hits : counters.misses).fetch_add(1, std::memory_order_relaxed);
+    const std::uint32_t number = stripe();
+    Counters& counters = files_->counters(membership_.self().slot, number);
+    Word& count = hit ? counters.hits : counters.misses;
+    if (number != Stripe::kShared) {
+      count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    } else {
+      count.fetch_add(1, std::memory_order_relaxed);
+    }
   }
 
   // For fork (see store.cc).

@@ -161,6 +161,30 @@ TEST_F(ThreadsTest, ClearsWhileOthersWork) {
   });
 }
 
+TEST_F(ThreadsTest, EveryReadIsCountedHoweverManyThreadsThereAre) {
+  first_.set("here", "1").value();
+  const Stats before = first_.stats();
+  constexpr int kReaders = 8;
+  constexpr int kReads = 20'000 * kEffort;
+  for (int round = 0; round < 2; ++round) {  // those that end make room for others
+    std::atomic<int> ready = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < kReaders; ++i) {
+      threads.emplace_back([&] {
+        for (++ready; ready < kReaders;) std::this_thread::yield();
+        std::string value;
+        for (int read = 0; read < kReads; ++read) {
+          first_.get("here", value);
+          first_.get("gone", value);
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
+  EXPECT_EQ(first_.stats().hits - before.hits, 2u * kReaders * kReads);
+  EXPECT_EQ(first_.stats().misses - before.misses, 2u * kReaders * kReads);
+}
+
 TEST_F(ThreadsTest, OneCacheServesManyThreads) {
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
