@@ -237,9 +237,11 @@ struct Geometry {
     std::uint64_t wanted = std::bit_floor(size_limit / (256 * kMiB) + (size_limit < 256 * kMiB ? 1 : 0));
     return static_cast<std::uint32_t>(wanted > 16 ? 16 : wanted);
   }
-  // About 32 segments a shard: with S3-FIFO on segments more make no difference (docs/design/engine.md).
+  // Up to 128 segments a shard: two are spare, and what is being filled or freed counts too (docs/design/engine.md).
   static constexpr std::uint32_t default_segment_shift(std::uint64_t size_limit, std::uint32_t shards) {
-    std::uint64_t bytes = size_limit / shards / 32;
+    std::uint64_t bytes = size_limit / shards / 128;
+    // Each that is freed waits for the disk, so small shards have fewer.
+    if (bytes < kMiB) bytes = size_limit / shards / 32 < kMiB ? size_limit / shards / 32 : kMiB;
     if (bytes < 128 * 1024) bytes = 128 * 1024;
     if (bytes > 16 * kMiB) bytes = 16 * kMiB;
     return static_cast<std::uint32_t>(std::bit_width(bytes) - 1);
@@ -282,7 +284,7 @@ struct Geometry {
 
   // idx: for each shard its ghosts, its overflow buckets, its buckets. The file has holes; pages get disk space as they
   // come into use.
-  constexpr std::uint64_t ghosts() const { return std::bit_floor(shard_bytes() / 512); }
+  constexpr std::uint64_t ghosts() const { return std::bit_floor(shard_bytes() / kCapacityTimes / 512); }
   constexpr std::uint64_t ghost_bytes() const { return pages(ghosts() * 4); }
   constexpr std::uint64_t overflow_max() const { return pages(shard_bytes() / 8) / sizeof(Bucket); }
   constexpr std::uint64_t buckets_max() const { return pages(shard_bytes() / 2) / sizeof(Bucket); }

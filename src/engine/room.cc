@@ -183,7 +183,8 @@ Result<Room> Shard::reserve(Queue queue, std::uint64_t bytes, Need need) {
   if (queue == kPinned) need = Need::kPinned;
   // A victim that was begun is finished, whoever chose it.
   const std::uint32_t victim = state_.victim.load(std::memory_order_relaxed);
-  const bool begun = mine(victim) && segment(victim).use.load(std::memory_order_relaxed) == kClosed;
+  const bool begun = need != Need::kTombstone && mine(victim) &&
+                     segment(victim).use.load(std::memory_order_relaxed) == kClosed;
   if (begun || state_.spare.load(std::memory_order_relaxed) < kSpareWanted) evict_step(kPace * bytes + 512);
   for (std::uint32_t round = 0;; ++round) {
     std::uint32_t to = active(queue);
@@ -192,7 +193,7 @@ Result<Room> Shard::reserve(Queue queue, std::uint64_t bytes, Need need) {
       if (to != kNone) {
         TRY(make_ready(to, sizeof(SegmentHeader)));
         open_segment(queue, to);
-        choose_for_reuse();
+        if (need != Need::kTombstone) choose_for_reuse();  // who removes many counts what it removes
         continue;
       }
       // Enough are free, but must get to the disk: evicting more would only empty the cache.

@@ -67,7 +67,7 @@ TEST_F(RoomTest, NewPagesAreNeverWrittenOverRecords) {
     for (int i = 0; i < 100; ++i) cache.set(key(i), value).value();
   }
   // The account of the space says that there is none yet.
-  const Geometry geometry{16 << 20, 1, Geometry::default_segment_shift(16 << 20, 1)};
+  const Geometry geometry{Geometry::kCapacityTimes * (16 << 20), 1, Geometry::default_segment_shift(16 << 20, 1)};
   for (std::uint32_t i = 0; i < geometry.segments(); ++i)
     write_bytes(path / "ctl", geometry.segments_at() + sizeof(SegmentState) * i + offsetof(SegmentState, allocated),
                 std::string(4, '\0'));
