@@ -246,8 +246,12 @@ class Cache {
   Result<std::int64_t> incr(std::string_view key, std::int64_t delta = 1);
   // Removes every entry; returns how many there were. Statistics stay.
   Result<std::uint64_t> clear();
-  // Removes the entries that the filter names, pinned ones too; how many. With nothing but a tag they are gone for
-  // every reader at the moment of the call, however many they are, and are then removed; others go one after another.
+  // From this moment on every entry that was stored with the tag is gone, for every reader of every process, however
+  // many they are. They are removed as room is made, or by cull(); until then they count in stats().entries. Costs a
+  // microsecond and, unless durability is none, a sync of one file; one call in about two thousand walks all entries.
+  Status evict_tag(std::string_view tag);
+  // Removes the entries that the filter names, pinned ones too, and walks all entries to find them; how many. With
+  // nothing but a tag they are gone at once as with evict_tag(); with a prefix or pattern one after another.
   Result<std::uint64_t> evict(const Filter& filter);
   // Removes what has expired or lost its tag, and evicts until all limits are kept; how many went.
   Result<std::uint64_t> cull();

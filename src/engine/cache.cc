@@ -425,6 +425,27 @@ bool has_tag(const engine::Record& record, const std::string& tag) {
 }
 }  // namespace
 
+namespace {
+// The sequence before which the tag's entries are dead from now on.
+Result<std::uint64_t> mark_evicted(Store& store, std::string_view tag) {
+  const std::uint64_t hash = engine::tag_hash(tag, store.files()->seed());
+  std::uint64_t before = 0;
+  while (!TRY(store.evict_tag(hash, before))) {
+    TRY(remove_all(store, [](const engine::Record&) { return false; }));
+    TRY(store.forget_tags(before));
+  }
+  if (store.files()->settings().durability != Durability::kNone) TRY(store.files()->sync_ctl());
+  return before;
+}
+}  // namespace
+
+Status Cache::evict_tag(std::string_view tag) {
+  if (tag.empty()) return Error{Code::kInvalid, "the tag is empty"};
+  TRY(impl_->store->ready_to_write());
+  TRY(mark_evicted(*impl_->store, tag));
+  return {};
+}
+
 Result<std::uint64_t> Cache::evict(const Filter& filter) {
   Store& store = *impl_->store;
   if (filter.any()) return Error{Code::kInvalid, "the filter names nothing; to remove every entry, clear the cache"};
@@ -434,14 +455,7 @@ Result<std::uint64_t> Cache::evict(const Filter& filter) {
     return record.head.sequence < before && engine::names(filter, {record.key(), record.head.key_size}) &&
            (filter.tag.empty() || has_tag(record, filter.tag));
   };
-  if (filter.prefix.empty() && filter.pattern.empty()) {
-    const std::uint64_t tag = engine::tag_hash(filter.tag, store.files()->seed());
-    while (!TRY(store.evict_tag(tag, before))) {
-      TRY(remove_all(store, [](const engine::Record&) { return false; }));
-      TRY(store.forget_tags(before));
-    }
-    if (store.files()->settings().durability != Durability::kNone) TRY(store.files()->sync_ctl());
-  }
+  if (filter.prefix.empty() && filter.pattern.empty()) before = TRY(mark_evicted(store, filter.tag));
   return TRY(remove_all(store, named)).named;
 }
 

@@ -185,6 +185,74 @@ TEST_F(ThreadsTest, EveryReadIsCountedHoweverManyThreadsThereAre) {
   EXPECT_EQ(first_.stats().misses - before.misses, 2u * kReaders * kReads);
 }
 
+TEST_F(ThreadsTest, NobodySeesWhatWasEvictedByTag) {
+  // So many that the table of tags fills and is emptied on the way.
+  constexpr int kTags = 2500;
+  constexpr int kKeys = 4;
+  std::atomic<std::uint64_t> evicted[kTags] = {};  // what was written before this sequence is gone
+  std::atomic<bool> done{false};
+  together([&](Cache& cache, int thread) {
+    std::mt19937 random(static_cast<unsigned>(thread));
+    if (thread == 0) {
+      for (int i = 0; i < 2 * kTags; ++i) {
+        cache.set("mark", "1").value();
+        const std::uint64_t mark = cache.info("mark")->sequence;
+        const std::string tag = "tag " + std::to_string(i % kTags);
+        if (i % 100 == 0) {
+          cache.evict({.tag = tag}).value();
+        } else {
+          cache.evict_tag(tag).value();
+        }
+        evicted[i % kTags].store(mark);
+      }
+      done.store(true);
+      return;
+    }
+    while (!done.load()) {
+      const int tag = static_cast<int>(random() % kTags);
+      const std::string name = "tag " + std::to_string(tag);
+      const std::string key = name + " key " + std::to_string(random() % kKeys);
+      if (random() % 3 == 0) {
+        cache.set(key, "v", {.tags = {"other", name}}).value();
+      } else {
+        const std::uint64_t before = evicted[tag].load();
+        if (const std::optional<Pin> pin = cache.get(key)) {
+          ASSERT_GT(pin->info().sequence, before) << key;
+        }
+      }
+    }
+  });
+}
+
+TEST_F(ThreadsTest, ComparingLosesNoAddition) {
+  constexpr int kAdditions = 300 * kEffort;
+  first_.set("sum", "0").value();
+  together([](Cache& cache, int) {
+    for (int i = 0; i < kAdditions;) {
+      const std::optional<Pin> pin = cache.get("sum");
+      ASSERT_TRUE(pin);
+      const std::string next = std::to_string(std::stoll(std::string(pin->bytes())) + 1);
+      i += cache.compare_and_set("sum", pin->info().sequence, next).value() ? 1 : 0;
+    }
+  });
+  EXPECT_EQ(first_.get("sum")->bytes(), std::to_string(kThreads * kAdditions));
+}
+
+TEST_F(ThreadsTest, OnePopsWhatManyAskFor) {
+  constexpr int kItems = 2000 * kEffort;
+  for (int i = 0; i < kItems; ++i) first_.set("item " + std::to_string(i), std::to_string(i)).value();
+  std::atomic<int> taken{0};
+  together([&](Cache& cache, int) {
+    for (int i = 0; i < kItems; ++i) {
+      if (const std::optional<Entry> entry = cache.pop("item " + std::to_string(i)).value()) {
+        ASSERT_EQ(entry->value, std::to_string(i));
+        taken.fetch_add(1);
+      }
+    }
+  });
+  EXPECT_EQ(taken.load(), kItems);
+}
+
 TEST_F(ThreadsTest, OneCacheServesManyThreads) {
   std::vector<std::thread> threads;
   for (int t = 0; t < kThreads; ++t) {
