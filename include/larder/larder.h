@@ -68,10 +68,24 @@ typedef struct larder_error {
   char message[508]; /* one sentence, UTF-8, ended by 0; cut where it is longer */
 } larder_error;
 
-typedef struct larder_cache larder_cache;   /* larder_close */
-typedef struct larder_pin larder_pin;       /* larder_pin_release */
-typedef struct larder_items larder_items;   /* larder_items_free */
-typedef struct larder_report larder_report; /* larder_report_free */
+typedef struct larder_cache larder_cache;         /* larder_close */
+typedef struct larder_pin larder_pin;             /* larder_pin_release */
+typedef struct larder_words larder_words;         /* larder_words_free */
+typedef struct larder_items larder_items;         /* larder_items_free */
+typedef struct larder_tag_stats larder_tag_stats; /* larder_tag_stats_free */
+typedef struct larder_report larder_report;       /* larder_report_free */
+
+/* Bytes of the caller's: a key, a value, a tag. */
+typedef struct larder_bytes {
+  const void* bytes;
+  size_t size;
+} larder_bytes;
+
+/* Bytes of the library's, in the order in which it found them. */
+size_t larder_words_count(const larder_words* words);
+/* At `index`, which must be less than the count; valid until the words are given back. */
+const void* larder_words_at(const larder_words* words, size_t index, size_t* size);
+void larder_words_free(larder_words* words);
 
 /* --- Opening --- */
 
@@ -82,32 +96,66 @@ enum larder_durability {
   LARDER_DURABILITY_EACH = 3     /* before the write is acknowledged */
 };
 
-/* Zero asks for the default, everywhere. The first four count when the cache is created and are kept in the directory.
- */
+/* What goes when there is no room. */
+enum larder_policy {
+  LARDER_POLICY_S3_FIFO = 0,               /* what was read since it was stored stays longer: the default */
+  LARDER_POLICY_LEAST_RECENTLY_STORED = 1, /* the oldest goes, read or not */
+  LARDER_POLICY_LEAST_RECENTLY_USED = 2,   /* what was not read for longest goes */
+  LARDER_POLICY_LEAST_FREQUENTLY_USED = 3, /* what was read least goes */
+  LARDER_POLICY_NONE = 4                   /* nothing goes: a full cache refuses writes, LARDER_NO_SPACE */
+};
+
+/* Zero asks for the default, everywhere. All but the last two count when the cache is created and are kept in the
+ * directory. */
 typedef struct larder_options {
   size_t struct_bytes;
   uint64_t size_limit_bytes; /* of all files together; default 1 GiB, least 16 MiB */
+  uint64_t capacity_bytes;   /* what size_limit_bytes may be raised to later; default four times it */
+  uint64_t entry_limit;      /* how many entries at most; 0: as many as fit */
   uint32_t shards;           /* a power of two; writers of different shards do not wait for each other */
+  uint32_t policy;           /* of enum larder_policy */
   uint32_t durability;       /* of enum larder_durability */
   uint32_t flush_every_ms;   /* for LARDER_DURABILITY_TIMED; default 1000 */
   uint32_t must_exist;       /* 1: a missing cache is LARDER_NOT_FOUND in place of being created */
   uint32_t read_only;        /* 1: no file is written; writes are LARDER_DENIED */
-  uint32_t reserved;         /* 0 */
 } larder_options;
 #define LARDER_OPTIONS_INIT \
-  { sizeof(larder_options), 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(larder_options), 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* `options` may be NULL. Give the cache back with larder_close. */
 int larder_open(const char* directory, const larder_options* options, larder_cache** cache, larder_error* error);
 /* No other thread may be in a call on it, and all its pins must have been released. */
 void larder_close(larder_cache* cache);
 
-/* The options as kept in the directory. */
+/* The options as kept in the directory; the settings as they are now. */
 int larder_get_options(const larder_cache* cache, larder_options* options, larder_error* error);
 /* As it was given to larder_open; valid until larder_close. */
 const char* larder_directory(const larder_cache* cache);
 /* The largest value that this cache takes. */
 uint64_t larder_value_bytes_max(const larder_cache* cache);
+
+/* Settings that anybody who has the cache open may change; all openers follow at once. `change` says which: a sum of
+ * enum larder_setting. */
+enum larder_setting {
+  LARDER_SETTING_SIZE_LIMIT = 1,
+  LARDER_SETTING_ENTRY_LIMIT = 2,
+  LARDER_SETTING_POLICY = 4,
+  LARDER_SETTING_DURABILITY = 8,
+  LARDER_SETTING_FLUSH_EVERY = 16
+};
+typedef struct larder_settings {
+  size_t struct_bytes;
+  uint64_t change;
+  uint64_t size_limit_bytes; /* 16 MiB to capacity_bytes; the next writes make room */
+  uint64_t entry_limit;
+  uint32_t policy;
+  uint32_t durability;
+  uint32_t flush_every_ms;
+  uint32_t reserved; /* 0 */
+} larder_settings;
+#define LARDER_SETTINGS_INIT \
+  { sizeof(larder_settings), 0, 0, 0, 0, 0, 0, 0 }
+int larder_change(larder_cache* cache, const larder_settings* settings, larder_error* error);
 
 /* --- Reads: no lock, no system call. An expired entry is a miss. --- */
 
@@ -118,9 +166,15 @@ typedef struct larder_info {
   int64_t stored_ms;  /* since 1970-01-01 UTC */
   int64_t expires_ms; /* since 1970-01-01 UTC; 0: never */
   uint64_t value_bytes;
+  uint64_t place;  /* in the order of larder_list: the sequence, or that of an earlier value (keeps_place) */
+  uint64_t cost;   /* as given; 0: not known */
+  uint32_t format; /* as given */
+  uint32_t pinned; /* 1: is never evicted */
+  uint32_t tagged; /* 1: has tags */
+  uint32_t reserved;
 } larder_info;
 #define LARDER_INFO_INIT \
-  { sizeof(larder_info), 0, 0, 0, 0 }
+  { sizeof(larder_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /* A copy of the value, with a 0 behind it that is not counted. Give it back with larder_free. */
 int larder_get(const larder_cache* cache, const void* key, size_t key_bytes, void** value, size_t* value_bytes,
@@ -134,6 +188,11 @@ int larder_get_into(const larder_cache* cache, const void* key, size_t key_bytes
  * whatever becomes of the entry. It holds back the space it points into: keep it for a moment, not for hours. Any one
  * thread at a time may use and release it. */
 int larder_get_pin(const larder_cache* cache, const void* key, size_t key_bytes, larder_pin** pin, larder_error* error);
+/* The same without touching statistics or eviction: for lists of what is there. */
+int larder_peek(const larder_cache* cache, const void* key, size_t key_bytes, larder_pin** pin, larder_error* error);
+/* For each of `count` keys what larder_get_pin would give, or NULL, into `pins`; quicker than one by one. Answers 0. */
+int larder_get_many(const larder_cache* cache, const larder_bytes* keys, size_t count, larder_pin** pins,
+                    larder_error* error);
 const void* larder_pin_bytes(const larder_pin* pin, size_t* value_bytes);
 int larder_pin_info(const larder_pin* pin, larder_info* info, larder_error* error);
 void larder_pin_release(larder_pin* pin);
@@ -142,15 +201,25 @@ int larder_contains(const larder_cache* cache, const void* key, size_t key_bytes
 /* Without touching statistics or eviction. */
 int larder_get_info(const larder_cache* cache, const void* key, size_t key_bytes, larder_info* info,
                     larder_error* error);
+/* The tags of the entry: 1 and its words, which go back with larder_words_free. 0: it has none, or is not there. */
+int larder_get_tags(const larder_cache* cache, const void* key, size_t key_bytes, larder_words** tags,
+                    larder_error* error);
 
 /* --- Writes --- */
 
 typedef struct larder_set_options {
   size_t struct_bytes;
-  int64_t ttl_ms; /* lives this long; 0: until evicted */
+  int64_t ttl_ms;           /* lives this long; 0: until evicted */
+  const larder_bytes* tags; /* at most 16, of 1 to 255 bytes; see larder_evict */
+  size_t tag_count;
+  uint64_t cost;        /* of making the value anew, in any unit: dear ones stay longer; 0: not known */
+  uint32_t format;      /* 0 to 15, the caller's: how the value is to be read */
+  uint32_t pinned;      /* 1: is never evicted */
+  uint32_t keeps_place; /* 1: in the order of larder_list, where the key's value before had its place */
+  uint32_t reserved;    /* 0 */
 } larder_set_options;
 #define LARDER_SET_OPTIONS_INIT \
-  { sizeof(larder_set_options), 0 }
+  { sizeof(larder_set_options), 0, NULL, 0, 0, 0, 0, 0, 0 }
 
 /* `options` may be NULL, here and below. */
 int larder_set(larder_cache* cache, const void* key, size_t key_bytes, const void* value, size_t value_bytes,
@@ -158,25 +227,70 @@ int larder_set(larder_cache* cache, const void* key, size_t key_bytes, const voi
 /* Stores only when there is none: 1. Else 0. */
 int larder_add(larder_cache* cache, const void* key, size_t key_bytes, const void* value, size_t value_bytes,
                const larder_set_options* options, larder_error* error);
+/* Stores only when there is one: 1. Else 0. */
+int larder_replace(larder_cache* cache, const void* key, size_t key_bytes, const void* value, size_t value_bytes,
+                   const larder_set_options* options, larder_error* error);
+/* Stores only when the entry is the one with this sequence (larder_info; 0: when there is none): 1. Else 0. */
+int larder_compare_and_set(larder_cache* cache, const void* key, size_t key_bytes, uint64_t sequence, const void* value,
+                           size_t value_bytes, const larder_set_options* options, larder_error* error);
+/* Stores `count` entries, each as atomic as larder_set, the whole not; quicker than one by one. A refusal ends it,
+ * naming the key; what came before it stays written. */
+int larder_set_many(larder_cache* cache, const larder_bytes* keys, const larder_bytes* values, size_t count,
+                    const larder_set_options* options, larder_error* error);
 /* 0: it was not there. */
 int larder_del(larder_cache* cache, const void* key, size_t key_bytes, larder_error* error);
+/* Deletes only the entry with this sequence: 1. Else 0. */
+int larder_compare_and_del(larder_cache* cache, const void* key, size_t key_bytes, uint64_t sequence,
+                           larder_error* error);
+/* How many were there goes to `removed`, which may be NULL, here and below. */
+int larder_del_many(larder_cache* cache, const larder_bytes* keys, size_t count, uint64_t* removed,
+                    larder_error* error);
+/* Takes the entry out: of all who pop it, one gets it. 0: it was not there. The value as from larder_get; `info` may be
+ * NULL. */
+int larder_pop(larder_cache* cache, const void* key, size_t key_bytes, void** value, size_t* value_bytes,
+               larder_info* info, larder_error* error);
 /* A new time to live from now; 0: lives until evicted. Answers 0: it was not there. */
 int larder_touch(larder_cache* cache, const void* key, size_t key_bytes, int64_t ttl_ms, larder_error* error);
 /* Adds to the decimal integer that is kept, from 0 when there is none; the sum goes to `sum`, which may be NULL. */
 int larder_incr(larder_cache* cache, const void* key, size_t key_bytes, int64_t delta, int64_t* sum,
                 larder_error* error);
-/* Removes every entry; how many there were goes to `removed`, which may be NULL. */
+/* Removes every entry. */
 int larder_clear(larder_cache* cache, uint64_t* removed, larder_error* error);
+
+/* Which entries: those to which all that is given applies. */
+typedef struct larder_filter {
+  size_t struct_bytes;
+  larder_bytes prefix;  /* keys that begin so */
+  larder_bytes pattern; /* keys that match, as in a shell: * ? [abc] [!a-z], \ before one of these */
+  larder_bytes tag;
+} larder_filter;
+#define LARDER_FILTER_INIT                                   \
+  {                                                          \
+    sizeof(larder_filter), {NULL, 0}, {NULL, 0}, { NULL, 0 } \
+  }
+
+/* Removes the entries that the filter names, pinned ones too. With nothing but a tag they are gone for every reader at
+ * the moment of the call. A filter that names nothing is LARDER_INVALID; larder_clear is for all. */
+int larder_evict(larder_cache* cache, const larder_filter* filter, uint64_t* removed, larder_error* error);
+/* Removes what has expired or lost its tag, and evicts until all limits are kept. */
+int larder_cull(larder_cache* cache, uint64_t* removed, larder_error* error);
 
 /* --- The whole cache --- */
 
-/* The next at most `limit` entries stored after the sequence `after` (0: from the first), in the order in which they
- * were stored; an empty list: there are no more. Give it back with larder_items_free. */
-int larder_list(const larder_cache* cache, uint64_t after, size_t limit, larder_items** items, larder_error* error);
+/* The next at most `limit` entries stored after the place `after` (larder_info; 0: from the first), in the order in
+ * which they were stored; an empty list: there are no more. `filter` may be NULL: all. Give it back with
+ * larder_items_free. */
+int larder_list(const larder_cache* cache, uint64_t after, size_t limit, const larder_filter* filter,
+                larder_items** items, larder_error* error);
+/* The same backwards: those stored before the place `before` (0: from the last), latest first. */
+int larder_list_back(const larder_cache* cache, uint64_t before, size_t limit, const larder_filter* filter,
+                     larder_items** items, larder_error* error);
 size_t larder_items_count(const larder_items* items);
 /* The key of the item at `index`, which must be less than the count; valid until larder_items_free. */
 const void* larder_items_key(const larder_items* items, size_t index, size_t* key_bytes);
 int larder_items_info(const larder_items* items, size_t index, larder_info* info, larder_error* error);
+/* Its tags, which belong to the items; NULL where there is no such item. */
+const larder_words* larder_items_tags(const larder_items* items, size_t index);
 void larder_items_free(larder_items* items);
 
 /* Numbers since the cache was created, over all processes, unless said. */
@@ -194,12 +308,24 @@ typedef struct larder_stats {
   uint64_t expirations; /* entries whose time had come */
   uint64_t repairs;     /* times that a dead process's unfinished write was put right */
   uint64_t shards;
-  uint64_t processes; /* that have it open now */
+  uint64_t processes;    /* that have it open now */
+  uint64_t pinned_bytes; /* now: of value_bytes, what is never evicted */
+  uint64_t blob_bytes;   /* now: of disk_bytes, large values in files of their own */
 } larder_stats;
 #define LARDER_STATS_INIT \
-  { sizeof(larder_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+  { sizeof(larder_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 int larder_get_stats(const larder_cache* cache, larder_stats* stats, larder_error* error);
+/* Of the shard at `index`, which must be less than larder_stats' shards; what counts for the whole cache alone is 0. */
+int larder_get_shard_stats(const larder_cache* cache, size_t index, larder_stats* stats, larder_error* error);
+/* Of each tag that live entries have, by name; walks all entries. Give it back with larder_tag_stats_free. */
+int larder_get_tag_stats(const larder_cache* cache, larder_tag_stats** stats, larder_error* error);
+size_t larder_tag_stats_count(const larder_tag_stats* stats);
+/* The tag at `index`, which must be less than the count; valid until larder_tag_stats_free. */
+const void* larder_tag_stats_tag(const larder_tag_stats* stats, size_t index, size_t* tag_bytes);
+uint64_t larder_tag_stats_entries(const larder_tag_stats* stats, size_t index);
+uint64_t larder_tag_stats_bytes(const larder_tag_stats* stats, size_t index);
+void larder_tag_stats_free(larder_tag_stats* stats);
 
 /* Reads everything and tells what is damaged; with `repair` 1 puts right what can be. Damage is in the report and no
  * refusal. Give the report back with larder_report_free. */

@@ -23,6 +23,13 @@ void add_store_option(CLI::App& app, std::string& store) {
       ->capture_default_str();
 }
 
+void add_filter_options(CLI::App& app, Filter& filter) {
+  app.add_option("--tag", filter.tag, "Entries with this tag")->type_name("TAG");
+  app.add_option("--prefix", filter.prefix, "Entries whose keys begin with this")->type_name("TEXT");
+  app.add_option("--pattern", filter.pattern, "Entries whose keys match, as in a shell: * ? [abc] [!a-z]")
+      ->type_name("PATTERN");
+}
+
 void add_json_option(CLI::App& app, bool& json) {
   app.add_flag("--json", json, "JSON lines at a terminal, too; they are what other programs get");
 }

@@ -27,8 +27,10 @@ struct Command {
 Run declare_get(CLI::App& app);
 Run declare_set(CLI::App& app);
 Run declare_del(CLI::App& app);
+Run declare_evict(CLI::App& app);
 Run declare_ls(CLI::App& app);
 Run declare_stats(CLI::App& app);
+Run declare_settings(CLI::App& app);
 Run declare_check(CLI::App& app);
 Run declare_bench(CLI::App& app);
 Run declare_query(CLI::App& app);
@@ -43,6 +45,8 @@ CLI::Option* add_words_option(CLI::App& app, const std::string& name, std::vecto
 
 // --store DIR, $LARDER_STORE, ./cache
 void add_store_option(CLI::App& app, std::string& store);
+// --tag, --prefix and --pattern
+void add_filter_options(CLI::App& app, Filter& filter);
 // --json
 void add_json_option(CLI::App& app, bool& json);
 

@@ -29,6 +29,7 @@ Status run(const Words& words) {
   line["bytes"] = pin->bytes().size();
   line["stored_ms"] = pin->info().stored_ms;
   line["expires_ms"] = pin->info().expires_ms;
+  line["tags"] = pin->tags();
   put(line_of(line));
   return {};
 }

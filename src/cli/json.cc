@@ -28,9 +28,9 @@ bool is_utf8(std::string_view bytes) {
 
 }  // namespace
 
-void put_key(Json& object, std::string_view key) {
-  object["key"] = key;
-  if (!is_utf8(key)) object["key_base64"] = base64(key);
+void put_key(Json& object, std::string_view key, const std::string& name) {
+  object[name] = key;
+  if (!is_utf8(key)) object[name + "_base64"] = base64(key);
 }
 
 void put_value(Json& object, std::string_view value) {

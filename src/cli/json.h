@@ -10,7 +10,7 @@ namespace larder::cli {
 using Json = nlohmann::ordered_json;
 
 // "key", for people; and, when the key is no UTF-8 text, "key_base64" (RFC 4648), which is the key as it is.
-void put_key(Json& object, std::string_view key);
+void put_key(Json& object, std::string_view key, const std::string& name = "key");
 // "value", or "value_base64" when it is no UTF-8 text.
 void put_value(Json& object, std::string_view value);
 

@@ -18,7 +18,8 @@ constexpr std::size_t kPage = 1000;
 
 struct Words {
   std::string store;
-  std::string prefix;
+  Filter filter;
+  bool reverse = false;
   std::size_t limit = 1000;
   bool json = false;
 };
@@ -36,6 +37,8 @@ Json json_of(const Entry& entry) {
   line["bytes"] = entry.item.info.value_bytes;
   line["stored_ms"] = entry.item.info.stored_ms;
   line["expires_ms"] = entry.item.info.expires_ms;
+  line["tags"] = entry.item.tags;
+  line["pinned"] = entry.item.info.pinned;
   if (entry.meta) {
     line["sql"] = entry.meta->sql;
     line["params"] = entry.meta->params_json;
@@ -62,6 +65,12 @@ std::string one_line(std::string_view sql) {
   return text;
 }
 
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text.append(text.empty() ? "" : ", ").append(word);
+  return text;
+}
+
 std::vector<std::string> cells_of(const Entry& entry, std::int64_t now_ms) {
   constexpr std::size_t kKeyShown = 40, kQueryKeyShown = 15;  // "query:" and eight digits tell answers apart
   const EntryInfo& info = entry.item.info;
@@ -73,6 +82,7 @@ std::vector<std::string> cells_of(const Entry& entry, std::int64_t now_ms) {
           info.expires_ms == 0 ? "" : "in " + age(info.expires_ms - now_ms),
           entry.meta ? std::to_string(entry.meta->rows) : "",
           entry.meta ? format_duration(entry.meta->cost_ms) : "",
+          shortened(printable(joined(entry.item.tags)), kKeyShown),
           entry.meta ? printable(one_line(entry.meta->sql)) : ""};
 }
 
@@ -88,16 +98,17 @@ Status run(const Words& words) {
                {"EXPIRES"},
                {"ROWS", Align::kRight},
                {"COST", Align::kRight},
+               {"TAGS"},
                {"SQL"}});
   std::size_t shown = 0;
   bool more = false;
-  std::uint64_t after = 0;
+  std::uint64_t last = 0;  // seen
   for (;;) {
-    const std::vector<Item> page = cache.list(after, kPage);
+    const std::vector<Item> page =
+        words.reverse ? cache.list_back(last, kPage, words.filter) : cache.list(last, kPage, words.filter);
     if (page.empty() || more) break;
     for (const Item& item : page) {
-      after = item.info.place;
-      if (item.key.compare(0, words.prefix.size(), words.prefix) != 0) continue;
+      last = item.info.place;
       if (words.limit != 0 && shown == words.limit) {
         more = true;
         break;
@@ -120,8 +131,9 @@ Status run(const Words& words) {
 
 Run declare_ls(CLI::App& app) {
   auto words = std::make_shared<Words>();
-  app.add_option("--prefix", words->prefix, "Only keys that begin with this")->type_name("TEXT");
-  app.add_option("--limit", words->limit, "At most so many, the longest stored first; 0: all")
+  add_filter_options(app, words->filter);
+  app.add_flag("--reverse", words->reverse, "The latest stored first, in place of the longest stored");
+  app.add_option("--limit", words->limit, "At most so many; 0: all")
       ->type_name("COUNT")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();

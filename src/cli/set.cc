@@ -16,6 +16,8 @@ struct Words {
   std::string key;
   std::optional<std::string> value;
   std::string ttl;
+  std::vector<std::string> tags;
+  bool pinned = false;
 };
 
 Result<std::string> read_stdin() {
@@ -39,6 +41,8 @@ Status run(const Words& words) {
       return Error{Code::kInvalid, "--ttl: an entry must live for a while; leave it out for one without end"};
     options.ttl_ms = *ttl_ms;
   }
+  options.tags.assign(words.tags.begin(), words.tags.end());
+  options.pinned = words.pinned;
   if (!words.value && isatty(STDIN_FILENO) == 1)
     return Error{Code::kInvalid, "a value is missing: give it after the key, or '-' to type it (Ctrl-D ends it)"};
   const std::string value = words.value && *words.value != "-" ? *words.value : TRY(read_stdin());
@@ -54,6 +58,9 @@ Run declare_set(CLI::App& app) {
   app.add_option("value", words->value, "Its value; '-' or none reads it from standard input");
   app.add_option("--ttl", words->ttl, "How long it lives: 500ms, 30s, 5min, 2h, 7d; without, until it is evicted")
       ->type_name("DURATION");
+  add_words_option(app, "--tag", words->tags, "A tag, by which it can be listed and evicted; may be given again")
+      ->type_name("TAG");
+  app.add_flag("--pinned", words->pinned, "Never evict it to make room");
   add_store_option(app, words->store);
   return [words] { return run(*words); };
 }

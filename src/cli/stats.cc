@@ -12,6 +12,7 @@ namespace {
 
 struct Words {
   std::string store;
+  std::string by;
   bool json = false;
 };
 
@@ -30,12 +31,69 @@ std::string percent(double part, double whole) {
   return text;
 }
 
+void show_tags(const Cache& cache, const Look& look) {
+  using Align = Table::Align;
+  Table table({{"TAG"}, {"ENTRIES", Align::kRight}, {"BYTES", Align::kRight}});
+  const std::vector<TagStats> tags = cache.tag_stats();
+  for (const TagStats& tag : tags) {
+    if (look.json) {
+      Json line;
+      put_key(line, tag.tag, "tag");
+      line["entries"] = tag.entries;
+      line["bytes"] = tag.bytes;
+      put(line_of(line));
+    } else {
+      table.add({printable(tag.tag), std::to_string(tag.entries), format_bytes(tag.bytes)});
+    }
+  }
+  if (!look.json) put(tags.empty() ? "no tags\n" : table.text(look));
+}
+
+void show_shards(const Cache& cache, const Look& look) {
+  using Align = Table::Align;
+  Table table({{"SHARD", Align::kRight},
+               {"ENTRIES", Align::kRight},
+               {"BYTES", Align::kRight},
+               {"SETS", Align::kRight},
+               {"DELETES", Align::kRight},
+               {"EVICTED", Align::kRight},
+               {"EXPIRED", Align::kRight},
+               {"REPAIRS", Align::kRight}});
+  const std::vector<Stats> shards = cache.shard_stats();
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    const Stats& shard = shards[i];
+    if (look.json) {
+      put(line_of({{"shard", i},
+                   {"entries", shard.entries},
+                   {"value_bytes", shard.value_bytes},
+                   {"pinned_bytes", shard.pinned_bytes},
+                   {"sets", shard.sets},
+                   {"deletes", shard.deletes},
+                   {"evictions", shard.evictions},
+                   {"expirations", shard.expirations},
+                   {"repairs", shard.repairs}}));
+    } else {
+      table.add({std::to_string(i), std::to_string(shard.entries), format_bytes(shard.value_bytes),
+                 std::to_string(shard.sets), std::to_string(shard.deletes), std::to_string(shard.evictions),
+                 std::to_string(shard.expirations), std::to_string(shard.repairs)});
+    }
+  }
+  if (!look.json) put(table.text(look));
+}
+
 Status run(const Words& words) {
+  if (!words.by.empty() && words.by != "tag" && words.by != "shard")
+    return Error{Code::kInvalid, "--by is tag or shard, not '" + printable(words.by) + "'"};
   const Cache cache = TRY(open_store(words.store, Access::kRead));
+  if (words.by == "tag") show_tags(cache, look_of_stdout(words.json));
+  if (words.by == "shard") show_shards(cache, look_of_stdout(words.json));
+  if (!words.by.empty()) return {};
   const Stats stats = cache.stats();
   const std::vector<Row> rows = {
       {"entries", "entries", stats.entries},
       {"value_bytes", "in entries", stats.value_bytes, true},
+      {"pinned_bytes", "pinned", stats.pinned_bytes, true},
+      {"blob_bytes", "in files", stats.blob_bytes, true},
       {"disk_bytes", "on disk", stats.disk_bytes, true},
       {"size_limit_bytes", "limit", stats.size_limit_bytes, true},
       {"hits", "hits", stats.hits},
@@ -74,6 +132,7 @@ Status run(const Words& words) {
 
 Run declare_stats(CLI::App& app) {
   auto words = std::make_shared<Words>();
+  app.add_option("--by", words->by, "For each tag, or for each shard")->type_name("tag|shard");
   add_store_option(app, words->store);
   add_json_option(app, words->json);
   return [words] { return run(*words); };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <type_traits>
 
@@ -18,8 +19,15 @@ struct larder_cache {
 struct larder_pin {
   larder::Pin pin;
 };
+struct larder_words {
+  std::vector<std::string> words;
+};
 struct larder_items {
   std::vector<larder::Item> items;
+  std::vector<larder_words> tags;  // of each
+};
+struct larder_tag_stats {
+  std::vector<larder::TagStats> tags;
 };
 struct larder_report {
   larder::CheckReport report;
@@ -120,14 +128,107 @@ larder_info info_of(const larder::EntryInfo& info) {
   told.stored_ms = info.stored_ms;
   told.expires_ms = info.expires_ms;
   told.value_bytes = info.value_bytes;
+  told.place = info.place;
+  told.cost = info.cost;
+  told.format = info.format;
+  told.pinned = info.pinned ? 1 : 0;
+  told.tagged = info.tagged ? 1 : 0;
   return told;
+}
+
+Result<std::string_view> bytes_of(const char* what, const larder_bytes& given) {
+  return bytes_of(what, given.bytes, given.size);
+}
+
+Result<bool> flag_of(const char* what, std::uint32_t given) {
+  if (given > 1)
+    return Error{Code::kInvalid, std::string(what) + " is " + std::to_string(given) + ", it must be 0 or 1"};
+  return given == 1;
+}
+
+Status zero(std::uint32_t reserved) {
+  if (reserved != 0) return Error{Code::kInvalid, "reserved is " + std::to_string(reserved) + ", it must be 0"};
+  return {};
+}
+
+Result<larder::Durability> durability_of(std::uint32_t given) {
+  if (given > LARDER_DURABILITY_EACH)
+    return Error{Code::kInvalid, "durability is " + std::to_string(given) + ", it must be 0 to 3"};
+  return given == LARDER_DURABILITY_DEFAULT ? larder::Durability::kTimed : static_cast<larder::Durability>(given - 1);
+}
+
+Result<larder::Policy> policy_of(std::uint32_t given) {
+  if (given > LARDER_POLICY_NONE)
+    return Error{Code::kInvalid, "policy is " + std::to_string(given) + ", it must be 0 to 4"};
+  return static_cast<larder::Policy>(given);
 }
 
 Result<larder::SetOptions> set_options(const larder_set_options* given) {
   const larder_set_options read = TRY(read_struct("larder_set_options", given));
   larder::SetOptions options;
   options.ttl_ms = read.ttl_ms;
+  if (read.tags == nullptr && read.tag_count > 0) return missing("tags");
+  for (std::size_t i = 0; i < read.tag_count; ++i) {
+    const std::string_view tag = TRY(bytes_of("tag", read.tags[i]));
+    options.tags.push_back(tag);
+  }
+  if (read.format > 15)
+    return Error{Code::kInvalid, "format is " + std::to_string(read.format) + ", it must be 0 to 15"};
+  options.cost = read.cost;
+  options.format = static_cast<std::uint8_t>(read.format);
+  options.pinned = TRY(flag_of("pinned", read.pinned));
+  options.keeps_place = TRY(flag_of("keeps_place", read.keeps_place));
+  TRY(zero(read.reserved));
   return options;
+}
+
+Result<larder::Filter> filter_of(const larder_filter* given) {
+  const larder_filter read = TRY(read_struct("larder_filter", given));
+  larder::Filter filter;
+  filter.prefix = TRY(bytes_of("prefix", read.prefix));
+  filter.pattern = TRY(bytes_of("pattern", read.pattern));
+  filter.tag = TRY(bytes_of("tag", read.tag));
+  return filter;
+}
+
+larder_stats stats_of(const larder::Stats& now) {
+  larder_stats told = LARDER_STATS_INIT;
+  told.entries = now.entries;
+  told.value_bytes = now.value_bytes;
+  told.disk_bytes = now.disk_bytes;
+  told.size_limit_bytes = now.size_limit_bytes;
+  told.hits = now.hits;
+  told.misses = now.misses;
+  told.sets = now.sets;
+  told.deletes = now.deletes;
+  told.evictions = now.evictions;
+  told.expirations = now.expirations;
+  told.repairs = now.repairs;
+  told.shards = now.shards;
+  told.processes = now.processes;
+  told.pinned_bytes = now.pinned_bytes;
+  told.blob_bytes = now.blob_bytes;
+  return told;
+}
+
+// A copy that larder_free() takes back, with a 0 behind it.
+void* copied(std::string_view bytes) {
+  char* const copy = static_cast<char*>(std::malloc(bytes.size() + 1));
+  if (copy == nullptr) throw std::bad_alloc();
+  if (!bytes.empty()) std::memcpy(copy, bytes.data(), bytes.size());
+  copy[bytes.size()] = '\0';
+  return copy;
+}
+
+Result<std::vector<std::string_view>> keys_of(const larder_bytes* keys, std::size_t count) {
+  if (keys == nullptr && count > 0) return missing("keys");
+  std::vector<std::string_view> all;
+  all.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string_view key = TRY(bytes_of("key", keys[i]));
+    all.push_back(key);
+  }
+  return all;
 }
 
 // Calls `change` with the cache and the key once both are there.
@@ -139,14 +240,58 @@ int with_key(CacheStruct* cache, const void* key, std::size_t key_bytes, larder_
   });
 }
 
+// Puts how many went where the caller wants it.
+Result<bool> removed_to(std::uint64_t* removed, Result<std::uint64_t> count) {
+  if (!count.ok()) return std::move(count).error();
+  if (removed != nullptr) *removed = *count;
+  return false;
+}
+
 template <typename CacheStruct, typename Call>
 int with_cache(CacheStruct* cache, larder_error* error, Call&& call) {
   return with_key(cache, nullptr, 0, error, [&](auto& opened, std::string_view) { return call(opened); });
 }
 
+template <typename Look>
+int pin_to(const larder_cache* cache, const void* key, size_t key_bytes, larder_pin** pin, larder_error* error,
+           Look&& look) {
+  if (pin != nullptr) *pin = nullptr;
+  return with_key(cache, key, key_bytes, error, [&](const Cache& opened, std::string_view name) -> Result<bool> {
+    if (pin == nullptr) return missing("pin");
+    std::optional<larder::Pin> held = look(opened, name);
+    if (!held) return false;
+    *pin = new larder_pin{std::move(*held)};
+    return true;
+  });
+}
+
+template <typename List>
+int items_to(const larder_cache* cache, const larder_filter* filter, larder_items** items, larder_error* error,
+             List&& list) {
+  if (items != nullptr) *items = nullptr;
+  return with_cache(cache, error, [&](const Cache& opened) -> Result<bool> {
+    if (items == nullptr) return missing("items");
+    auto found = std::make_unique<larder_items>();
+    found->items = list(opened, TRY(filter_of(filter)));
+    for (larder::Item& item : found->items) found->tags.push_back({std::move(item.tags)});
+    *items = found.release();
+    return false;
+  });
+}
+
 }  // namespace
 
 extern "C" {
+
+size_t larder_words_count(const larder_words* words) { return words == nullptr ? 0 : words->words.size(); }
+
+const void* larder_words_at(const larder_words* words, size_t index, size_t* size) {
+  const bool there = index < larder_words_count(words);
+  if (size != nullptr) *size = there ? words->words[index].size() : 0;
+  return there ? words->words[index].data() : nullptr;
+}
+
+void larder_words_free(larder_words* words) { delete words; }
 
 // --- Opening ---
 
@@ -156,18 +301,16 @@ int larder_open(const char* directory, const larder_options* options, larder_cac
     if (directory == nullptr) return missing("directory");
     if (cache == nullptr) return missing("cache");
     const larder_options read = TRY(read_struct("larder_options", options));
-    if (read.durability > LARDER_DURABILITY_EACH)
-      return Error{Code::kInvalid, "durability is " + std::to_string(read.durability) + ", it must be 0 to 3"};
-    if (read.must_exist > 1 || read.read_only > 1 || read.reserved != 0)
-      return Error{Code::kInvalid, "must_exist and read_only must be 0 or 1, reserved must be 0"};
     larder::Options wanted;
     wanted.size_limit_bytes = read.size_limit_bytes;
+    wanted.capacity_bytes = read.capacity_bytes;
+    wanted.entry_limit = read.entry_limit;
     wanted.shards = read.shards;
-    if (read.durability != LARDER_DURABILITY_DEFAULT)
-      wanted.durability = static_cast<larder::Durability>(read.durability - 1);
+    wanted.policy = TRY(policy_of(read.policy));
+    wanted.durability = TRY(durability_of(read.durability));
     if (read.flush_every_ms != 0) wanted.flush_every_ms = read.flush_every_ms;
-    wanted.create = read.must_exist == 0;
-    wanted.read_only = read.read_only == 1;
+    wanted.create = !TRY(flag_of("must_exist", read.must_exist));
+    wanted.read_only = TRY(flag_of("read_only", read.read_only));
     *cache = new larder_cache{TRY(Cache::open(directory, wanted))};
     return false;
   });
@@ -180,7 +323,10 @@ int larder_get_options(const larder_cache* cache, larder_options* options, larde
     const larder::Options kept = opened.options();
     larder_options told = LARDER_OPTIONS_INIT;
     told.size_limit_bytes = kept.size_limit_bytes;
+    told.capacity_bytes = kept.capacity_bytes;
+    told.entry_limit = kept.entry_limit;
     told.shards = kept.shards;
+    told.policy = static_cast<std::uint32_t>(kept.policy);
     told.durability = static_cast<std::uint32_t>(kept.durability) + 1;
     told.flush_every_ms = kept.flush_every_ms;
     told.must_exist = kept.create ? 0 : 1;
@@ -197,6 +343,26 @@ uint64_t larder_value_bytes_max(const larder_cache* cache) {
   return cache == nullptr ? 0 : cache->cache.value_bytes_max();
 }
 
+int larder_change(larder_cache* cache, const larder_settings* settings, larder_error* error) {
+  return with_cache(cache, error, [&](Cache& opened) -> Result<bool> {
+    if (settings == nullptr) return missing("settings");
+    const larder_settings read = TRY(read_struct("larder_settings", settings));
+    constexpr std::uint64_t kKnown = LARDER_SETTING_SIZE_LIMIT | LARDER_SETTING_ENTRY_LIMIT | LARDER_SETTING_POLICY |
+                                     LARDER_SETTING_DURABILITY | LARDER_SETTING_FLUSH_EVERY;
+    if ((read.change & ~kKnown) != 0)
+      return Error{Code::kUnsupported,
+                   "larder_settings: change names a setting that larder " LARDER_VERSION " does not know"};
+    TRY(zero(read.reserved));
+    larder::SettingsChange change;
+    if ((read.change & LARDER_SETTING_SIZE_LIMIT) != 0) change.size_limit_bytes = read.size_limit_bytes;
+    if ((read.change & LARDER_SETTING_ENTRY_LIMIT) != 0) change.entry_limit = read.entry_limit;
+    if ((read.change & LARDER_SETTING_POLICY) != 0) change.policy = TRY(policy_of(read.policy));
+    if ((read.change & LARDER_SETTING_DURABILITY) != 0) change.durability = TRY(durability_of(read.durability));
+    if ((read.change & LARDER_SETTING_FLUSH_EVERY) != 0) change.flush_every_ms = read.flush_every_ms;
+    return done(opened.change(change));
+  });
+}
+
 // --- Reads ---
 
 int larder_get(const larder_cache* cache, const void* key, size_t key_bytes, void** value, size_t* value_bytes,
@@ -207,13 +373,8 @@ int larder_get(const larder_cache* cache, const void* key, size_t key_bytes, voi
     if (value == nullptr) return missing("value");
     const std::optional<larder::Pin> pin = opened.get(name);
     if (!pin) return false;
-    const std::string_view bytes = pin->bytes();
-    char* const copy = static_cast<char*>(std::malloc(bytes.size() + 1));
-    if (copy == nullptr) throw std::bad_alloc();
-    if (!bytes.empty()) std::memcpy(copy, bytes.data(), bytes.size());
-    copy[bytes.size()] = '\0';
-    *value = copy;
-    if (value_bytes != nullptr) *value_bytes = bytes.size();
+    *value = copied(pin->bytes());
+    if (value_bytes != nullptr) *value_bytes = pin->bytes().size();
     return true;
   });
 }
@@ -237,13 +398,28 @@ int larder_get_into(const larder_cache* cache, const void* key, size_t key_bytes
 
 int larder_get_pin(const larder_cache* cache, const void* key, size_t key_bytes, larder_pin** pin,
                    larder_error* error) {
-  if (pin != nullptr) *pin = nullptr;
-  return with_key(cache, key, key_bytes, error, [&](const Cache& opened, std::string_view name) -> Result<bool> {
-    if (pin == nullptr) return missing("pin");
-    std::optional<larder::Pin> held = opened.get(name);
-    if (!held) return false;
-    *pin = new larder_pin{std::move(*held)};
-    return true;
+  return pin_to(cache, key, key_bytes, pin, error,
+                [](const Cache& opened, std::string_view name) { return opened.get(name); });
+}
+
+int larder_peek(const larder_cache* cache, const void* key, size_t key_bytes, larder_pin** pin, larder_error* error) {
+  return pin_to(cache, key, key_bytes, pin, error,
+                [](const Cache& opened, std::string_view name) { return opened.peek(name); });
+}
+
+int larder_get_many(const larder_cache* cache, const larder_bytes* keys, size_t count, larder_pin** pins,
+                    larder_error* error) {
+  if (pins != nullptr) std::fill(pins, pins + count, nullptr);
+  return with_cache(cache, error, [&](const Cache& opened) -> Result<bool> {
+    if (pins == nullptr && count > 0) return missing("pins");
+    const std::vector<std::string_view> names = TRY(keys_of(keys, count));
+    std::vector<std::optional<larder::Pin>> found = opened.get_many(names);
+    std::vector<std::unique_ptr<larder_pin>> held(count);  // all or, when memory runs out, none
+    for (std::size_t i = 0; i < count; ++i) {
+      if (found[i]) held[i].reset(new larder_pin{std::move(*found[i])});
+    }
+    for (std::size_t i = 0; i < count; ++i) pins[i] = held[i].release();
+    return false;
   });
 }
 
@@ -277,6 +453,18 @@ int larder_get_info(const larder_cache* cache, const void* key, size_t key_bytes
   });
 }
 
+int larder_get_tags(const larder_cache* cache, const void* key, size_t key_bytes, larder_words** tags,
+                    larder_error* error) {
+  if (tags != nullptr) *tags = nullptr;
+  return with_key(cache, key, key_bytes, error, [&](const Cache& opened, std::string_view name) -> Result<bool> {
+    if (tags == nullptr) return missing("tags");
+    std::vector<std::string> words = opened.tags(name);
+    if (words.empty()) return false;
+    *tags = new larder_words{std::move(words)};
+    return true;
+  });
+}
+
 // --- Writes ---
 
 int larder_set(larder_cache* cache, const void* key, size_t key_bytes, const void* value, size_t value_bytes,
@@ -290,6 +478,67 @@ int larder_add(larder_cache* cache, const void* key, size_t key_bytes, const voi
                const larder_set_options* options, larder_error* error) {
   return with_key(cache, key, key_bytes, error, [&](Cache& opened, std::string_view name) -> Result<bool> {
     return opened.add(name, TRY(bytes_of("value", value, value_bytes)), TRY(set_options(options)));
+  });
+}
+
+int larder_replace(larder_cache* cache, const void* key, size_t key_bytes, const void* value, size_t value_bytes,
+                   const larder_set_options* options, larder_error* error) {
+  return with_key(cache, key, key_bytes, error, [&](Cache& opened, std::string_view name) -> Result<bool> {
+    return opened.replace(name, TRY(bytes_of("value", value, value_bytes)), TRY(set_options(options)));
+  });
+}
+
+int larder_compare_and_set(larder_cache* cache, const void* key, size_t key_bytes, uint64_t sequence, const void* value,
+                           size_t value_bytes, const larder_set_options* options, larder_error* error) {
+  return with_key(cache, key, key_bytes, error, [&](Cache& opened, std::string_view name) -> Result<bool> {
+    return opened.compare_and_set(name, sequence, TRY(bytes_of("value", value, value_bytes)),
+                                  TRY(set_options(options)));
+  });
+}
+
+int larder_set_many(larder_cache* cache, const larder_bytes* keys, const larder_bytes* values, size_t count,
+                    const larder_set_options* options, larder_error* error) {
+  return with_cache(cache, error, [&](Cache& opened) -> Result<bool> {
+    const std::vector<std::string_view> names = TRY(keys_of(keys, count));
+    if (values == nullptr && count > 0) return missing("values");
+    std::vector<larder::KeyValue> entries;
+    entries.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::string_view value = TRY(bytes_of("value", values[i]));
+      entries.push_back({names[i], value});
+    }
+    return done(opened.set_many(entries, TRY(set_options(options))));
+  });
+}
+
+int larder_compare_and_del(larder_cache* cache, const void* key, size_t key_bytes, uint64_t sequence,
+                           larder_error* error) {
+  return with_key(cache, key, key_bytes, error,
+                  [&](Cache& opened, std::string_view name) { return opened.compare_and_del(name, sequence); });
+}
+
+int larder_del_many(larder_cache* cache, const larder_bytes* keys, size_t count, uint64_t* removed,
+                    larder_error* error) {
+  return with_cache(cache, error, [&](Cache& opened) -> Result<bool> {
+    const std::vector<std::string_view> names = TRY(keys_of(keys, count));
+    return removed_to(removed, opened.del_many(names));
+  });
+}
+
+int larder_pop(larder_cache* cache, const void* key, size_t key_bytes, void** value, size_t* value_bytes,
+               larder_info* info, larder_error* error) {
+  if (value != nullptr) *value = nullptr;
+  if (value_bytes != nullptr) *value_bytes = 0;
+  return with_key(cache, key, key_bytes, error, [&](Cache& opened, std::string_view name) -> Result<bool> {
+    if (value == nullptr) return missing("value");
+    larder_info checked = LARDER_INFO_INIT;  // before the entry is gone
+    if (info != nullptr) TRY(write_struct("larder_info", checked, info));
+    const std::optional<larder::Entry> entry = TRY(opened.pop(name));
+    if (!entry) return false;
+    *value = copied(entry->value);
+    if (value_bytes != nullptr) *value_bytes = entry->value.size();
+    if (info != nullptr) TRY(write_struct("larder_info", info_of(entry->info), info));
+    return true;
   });
 }
 
@@ -312,21 +561,33 @@ int larder_incr(larder_cache* cache, const void* key, size_t key_bytes, int64_t 
 }
 
 int larder_clear(larder_cache* cache, uint64_t* removed, larder_error* error) {
+  return with_cache(cache, error, [&](Cache& opened) { return removed_to(removed, opened.clear()); });
+}
+
+int larder_evict(larder_cache* cache, const larder_filter* filter, uint64_t* removed, larder_error* error) {
   return with_cache(cache, error, [&](Cache& opened) -> Result<bool> {
-    const std::uint64_t gone = TRY(opened.clear());
-    if (removed != nullptr) *removed = gone;
-    return false;
+    const larder::Filter which = TRY(filter_of(filter));
+    if (which.any()) return Error{Code::kInvalid, "the filter names no entries; larder_clear removes all"};
+    return removed_to(removed, opened.evict(which));
   });
+}
+
+int larder_cull(larder_cache* cache, uint64_t* removed, larder_error* error) {
+  return with_cache(cache, error, [&](Cache& opened) { return removed_to(removed, opened.cull()); });
 }
 
 // --- The whole cache ---
 
-int larder_list(const larder_cache* cache, uint64_t after, size_t limit, larder_items** items, larder_error* error) {
-  if (items != nullptr) *items = nullptr;
-  return with_cache(cache, error, [&](const Cache& opened) -> Result<bool> {
-    if (items == nullptr) return missing("items");
-    *items = new larder_items{opened.list(after, limit)};
-    return false;
+int larder_list(const larder_cache* cache, uint64_t after, size_t limit, const larder_filter* filter,
+                larder_items** items, larder_error* error) {
+  return items_to(cache, filter, items, error,
+                  [&](const Cache& opened, const larder::Filter& which) { return opened.list(after, limit, which); });
+}
+
+int larder_list_back(const larder_cache* cache, uint64_t before, size_t limit, const larder_filter* filter,
+                     larder_items** items, larder_error* error) {
+  return items_to(cache, filter, items, error, [&](const Cache& opened, const larder::Filter& which) {
+    return opened.list_back(before, limit, which);
   });
 }
 
@@ -348,28 +609,53 @@ int larder_items_info(const larder_items* items, size_t index, larder_info* info
   });
 }
 
+const larder_words* larder_items_tags(const larder_items* items, size_t index) {
+  return items != nullptr && index < items->tags.size() ? &items->tags[index] : nullptr;
+}
+
 void larder_items_free(larder_items* items) { delete items; }
 
 int larder_get_stats(const larder_cache* cache, larder_stats* stats, larder_error* error) {
   return with_cache(cache, error, [&](const Cache& opened) {
-    const larder::Stats now = opened.stats();
-    larder_stats told = LARDER_STATS_INIT;
-    told.entries = now.entries;
-    told.value_bytes = now.value_bytes;
-    told.disk_bytes = now.disk_bytes;
-    told.size_limit_bytes = now.size_limit_bytes;
-    told.hits = now.hits;
-    told.misses = now.misses;
-    told.sets = now.sets;
-    told.deletes = now.deletes;
-    told.evictions = now.evictions;
-    told.expirations = now.expirations;
-    told.repairs = now.repairs;
-    told.shards = now.shards;
-    told.processes = now.processes;
-    return done(write_struct("larder_stats", told, stats));
+    return done(write_struct("larder_stats", stats_of(opened.stats()), stats));
   });
 }
+
+int larder_get_shard_stats(const larder_cache* cache, size_t index, larder_stats* stats, larder_error* error) {
+  return with_cache(cache, error, [&](const Cache& opened) -> Result<bool> {
+    const std::vector<larder::Stats> all = opened.shard_stats();
+    if (index >= all.size())
+      return Error{Code::kInvalid, "there is no shard " + std::to_string(index) + " of " + std::to_string(all.size())};
+    return done(write_struct("larder_stats", stats_of(all[index]), stats));
+  });
+}
+
+int larder_get_tag_stats(const larder_cache* cache, larder_tag_stats** stats, larder_error* error) {
+  if (stats != nullptr) *stats = nullptr;
+  return with_cache(cache, error, [&](const Cache& opened) -> Result<bool> {
+    if (stats == nullptr) return missing("stats");
+    *stats = new larder_tag_stats{opened.tag_stats()};
+    return false;
+  });
+}
+
+size_t larder_tag_stats_count(const larder_tag_stats* stats) { return stats == nullptr ? 0 : stats->tags.size(); }
+
+const void* larder_tag_stats_tag(const larder_tag_stats* stats, size_t index, size_t* tag_bytes) {
+  const bool there = index < larder_tag_stats_count(stats);
+  if (tag_bytes != nullptr) *tag_bytes = there ? stats->tags[index].tag.size() : 0;
+  return there ? stats->tags[index].tag.data() : nullptr;
+}
+
+uint64_t larder_tag_stats_entries(const larder_tag_stats* stats, size_t index) {
+  return index < larder_tag_stats_count(stats) ? stats->tags[index].entries : 0;
+}
+
+uint64_t larder_tag_stats_bytes(const larder_tag_stats* stats, size_t index) {
+  return index < larder_tag_stats_count(stats) ? stats->tags[index].bytes : 0;
+}
+
+void larder_tag_stats_free(larder_tag_stats* stats) { delete stats; }
 
 int larder_check(larder_cache* cache, int repair, larder_report** report, larder_error* error) {
   if (report != nullptr) *report = nullptr;

@@ -153,7 +153,7 @@ static void errors(void) {
   CHECK(larder_set(cache, "a", 1, NULL, 1, NULL, &error) == LARDER_INVALID && says("value is NULL"));
   CHECK(larder_get(NULL, "a", 1, &value, NULL, &error) == LARDER_INVALID && says("cache is NULL") && value == NULL);
   CHECK(larder_get(cache, "a", 1, NULL, NULL, &error) == LARDER_INVALID && says("value is NULL"));
-  CHECK(larder_list(cache, 0, 1, NULL, &error) == LARDER_INVALID && says("items is NULL"));
+  CHECK(larder_list(cache, 0, 1, NULL, NULL, &error) == LARDER_INVALID && says("items is NULL"));
   CHECK(set("a", "word") == 0);
   CHECK(larder_incr(cache, "a", 1, 1, NULL, &error) == LARDER_INVALID);
   const size_t most = (size_t)larder_value_bytes_max(cache);
@@ -221,7 +221,8 @@ static void structs_that_grow(void) {
   struct {
     larder_set_options known;
     int64_t unknown;
-  } newer = {{sizeof newer, 0}, 0};
+  } newer = {LARDER_SET_OPTIONS_INIT, 0};
+  newer.known.struct_bytes = sizeof newer;
   CHECK(larder_set(cache, "a", 1, "1", 1, &newer.known, &error) == 0);
   newer.unknown = 1;
   CHECK(larder_set(cache, "a", 1, "2", 1, &newer.known, &error) == LARDER_UNSUPPORTED && says("larder_set_options"));
@@ -256,7 +257,7 @@ static void lists(void) {
   begin("lists");
   CHECK(set("c", "1") == 0 && set("a", "22") == 0 && set("b", "333") == 0);
   larder_items* items = NULL;
-  CHECK(larder_list(cache, 0, 2, &items, &error) == 0 && larder_items_count(items) == 2);
+  CHECK(larder_list(cache, 0, 2, NULL, &items, &error) == 0 && larder_items_count(items) == 2);
   size_t bytes = 0;
   const void* key = larder_items_key(items, 1, &bytes);
   CHECK(bytes == 1 && memcmp(key, "a", 1) == 0);
@@ -264,10 +265,173 @@ static void lists(void) {
   CHECK(larder_items_info(items, 1, &info, &error) == 0 && info.value_bytes == 2);
   CHECK(larder_items_info(items, 2, &info, &error) == LARDER_INVALID && larder_items_key(items, 2, &bytes) == NULL);
   larder_items_free(items);
-  CHECK(larder_list(cache, info.sequence, 10, &items, &error) == 0 && larder_items_count(items) == 1);
+  CHECK(larder_list(cache, info.place, 10, NULL, &items, &error) == 0 && larder_items_count(items) == 1);
   key = larder_items_key(items, 0, NULL);
   CHECK(memcmp(key, "b", 1) == 0);
   larder_items_free(items);
+  end();
+}
+
+/* The words as one text: "a,b". */
+static const char* joined(const larder_words* words) {
+  static char text[256];
+  text[0] = '\0';
+  for (size_t i = 0; i < larder_words_count(words); ++i) {
+    size_t size = 0;
+    const char* word = larder_words_at(words, i, &size);
+    if (i > 0) strcat(text, ",");
+    strncat(text, word, size);
+  }
+  return text;
+}
+
+static void tags_and_filters(void) {
+  begin("tags_and_filters");
+  const larder_bytes tags[] = {{"red", 3}, {"green", 5}};
+  larder_set_options options = LARDER_SET_OPTIONS_INIT;
+  options.tags = tags;
+  options.tag_count = 2;
+  options.cost = 70;
+  options.format = 9;
+  options.pinned = 1;
+  CHECK(larder_set(cache, "user:1", 6, "a", 1, &options, &error) == 0);
+  options.tag_count = 1;
+  options.pinned = 0;
+  CHECK(larder_set(cache, "user:2", 6, "b", 1, &options, &error) == 0);
+  CHECK(set("page:1", "c") == 0);
+
+  larder_info info = LARDER_INFO_INIT;
+  CHECK(larder_get_info(cache, "user:1", 6, &info, &error) == 1);
+  CHECK(info.cost == 70 && info.format == 9 && info.pinned == 1 && info.tagged == 1);
+  larder_words* words = NULL;
+  CHECK(larder_get_tags(cache, "user:1", 6, &words, &error) == 1);
+  CHECK(strstr(joined(words), "red") != NULL && strstr(joined(words), "green") != NULL);
+  CHECK(larder_words_at(words, 2, NULL) == NULL);
+  larder_words_free(words);
+  CHECK(larder_get_tags(cache, "page:1", 6, &words, &error) == 0 && words == NULL);
+
+  larder_tag_stats* counted = NULL;
+  CHECK(larder_get_tag_stats(cache, &counted, &error) == 0 && larder_tag_stats_count(counted) == 2);
+  size_t size = 0;
+  CHECK(memcmp(larder_tag_stats_tag(counted, 0, &size), "green", 5) == 0 && size == 5);
+  CHECK(larder_tag_stats_entries(counted, 0) == 1 && larder_tag_stats_entries(counted, 1) == 2);
+  CHECK(larder_tag_stats_bytes(counted, 1) > 0 && larder_tag_stats_entries(counted, 2) == 0);
+  larder_tag_stats_free(counted);
+
+  larder_filter filter = LARDER_FILTER_INIT;
+  uint64_t removed = 77;
+  CHECK(larder_evict(cache, &filter, &removed, &error) == LARDER_INVALID && says("names no entries"));
+  CHECK(larder_evict(cache, NULL, &removed, &error) == LARDER_INVALID && removed == 77);
+  filter.pattern.bytes = "user:?";
+  filter.pattern.size = 6;
+  larder_items* items = NULL;
+  CHECK(larder_list(cache, 0, 10, &filter, &items, &error) == 0 && larder_items_count(items) == 2);
+  CHECK(strcmp(joined(larder_items_tags(items, 1)), "red") == 0 && larder_items_tags(items, 2) == NULL);
+  larder_items_free(items);
+  CHECK(larder_list_back(cache, 0, 10, NULL, &items, &error) == 0 && larder_items_count(items) == 3);
+  CHECK(memcmp(larder_items_key(items, 0, NULL), "page:1", 6) == 0);
+  larder_items_free(items);
+
+  filter = (larder_filter)LARDER_FILTER_INIT;
+  filter.tag.bytes = "green";
+  filter.tag.size = 5;
+  CHECK(larder_evict(cache, &filter, &removed, &error) == 0 && removed == 1);
+  CHECK(holds("user:1", NULL) && holds("user:2", "b"));
+  filter = (larder_filter)LARDER_FILTER_INIT;
+  filter.prefix.bytes = "page:";
+  filter.prefix.size = 5;
+  CHECK(larder_evict(cache, &filter, NULL, &error) == 0 && holds("page:1", NULL));
+  CHECK(larder_cull(cache, &removed, &error) == 0 && removed == 0);
+
+  options.tags = NULL;
+  CHECK(larder_set(cache, "a", 1, "1", 1, &options, &error) == LARDER_INVALID && says("tags is NULL"));
+  options = (larder_set_options)LARDER_SET_OPTIONS_INIT;
+  options.format = 16;
+  CHECK(larder_set(cache, "a", 1, "1", 1, &options, &error) == LARDER_INVALID && says("format is 16"));
+  options.format = 0;
+  options.keeps_place = 2;
+  CHECK(larder_set(cache, "a", 1, "1", 1, &options, &error) == LARDER_INVALID && says("keeps_place is 2"));
+  CHECK(holds("a", NULL));
+  end();
+}
+
+static void comparing(void) {
+  begin("comparing");
+  CHECK(larder_replace(cache, "a", 1, "1", 1, NULL, &error) == 0 && holds("a", NULL));
+  CHECK(larder_compare_and_set(cache, "a", 1, 7, "1", 1, NULL, &error) == 0 && holds("a", NULL));
+  CHECK(larder_compare_and_set(cache, "a", 1, 0, "1", 1, NULL, &error) == 1 && holds("a", "1"));
+  larder_info first = LARDER_INFO_INIT;
+  CHECK(larder_get_info(cache, "a", 1, &first, &error) == 1);
+  CHECK(larder_replace(cache, "a", 1, "2", 1, NULL, &error) == 1 && holds("a", "2"));
+  CHECK(larder_compare_and_set(cache, "a", 1, first.sequence, "3", 1, NULL, &error) == 0 && holds("a", "2"));
+  CHECK(larder_compare_and_del(cache, "a", 1, first.sequence, &error) == 0 && holds("a", "2"));
+  CHECK(larder_get_info(cache, "a", 1, &first, &error) == 1);
+  CHECK(larder_compare_and_del(cache, "a", 1, first.sequence, &error) == 1 && holds("a", NULL));
+
+  CHECK(set("a", "taken") == 0);
+  void* value = NULL;
+  size_t bytes = 0;
+  larder_info wrong = LARDER_INFO_INIT;
+  wrong.struct_bytes = 0;
+  CHECK(larder_pop(cache, "a", 1, &value, &bytes, &wrong, &error) == LARDER_INVALID && holds("a", "taken"));
+  CHECK(larder_pop(cache, "a", 1, &value, &bytes, &first, &error) == 1 && bytes == 5 && first.value_bytes == 5);
+  CHECK(strcmp(value, "taken") == 0);
+  larder_free(value);
+  CHECK(larder_pop(cache, "a", 1, &value, NULL, NULL, &error) == 0 && value == NULL);
+  end();
+}
+
+static void many_at_once(void) {
+  begin("many_at_once");
+  const larder_bytes keys[] = {{"a", 1}, {"none", 4}, {"b", 1}};
+  const larder_bytes values[] = {{"1", 1}, {NULL, 0}, {"333", 3}};
+  CHECK(larder_set_many(cache, keys, values, 3, NULL, &error) == 0);
+  CHECK(larder_del(cache, "none", 4, &error) == 1);
+  larder_pin* pins[3];
+  CHECK(larder_get_many(cache, keys, 3, pins, &error) == 0);
+  size_t bytes = 0;
+  CHECK(pins[1] == NULL && memcmp(larder_pin_bytes(pins[2], &bytes), "333", 3) == 0 && bytes == 3);
+  for (size_t i = 0; i < 3; ++i) larder_pin_release(pins[i]);
+  larder_pin* peeked = NULL;
+  CHECK(larder_peek(cache, "a", 1, &peeked, &error) == 1 && memcmp(larder_pin_bytes(peeked, NULL), "1", 1) == 0);
+  larder_pin_release(peeked);
+  CHECK(larder_get_many(cache, NULL, 3, pins, &error) == LARDER_INVALID && pins[0] == NULL);
+  CHECK(larder_set_many(cache, keys, NULL, 3, NULL, &error) == LARDER_INVALID && says("values is NULL"));
+  uint64_t removed = 0;
+  CHECK(larder_del_many(cache, keys, 3, &removed, &error) == 0 && removed == 2 && holds("a", NULL));
+  end();
+}
+
+static void settings(void) {
+  begin("settings");
+  larder_options kept = LARDER_OPTIONS_INIT;
+  CHECK(larder_get_options(cache, &kept, &error) == 0 && kept.capacity_bytes >= kept.size_limit_bytes);
+  larder_settings change = LARDER_SETTINGS_INIT;
+  change.change = LARDER_SETTING_SIZE_LIMIT | LARDER_SETTING_POLICY | LARDER_SETTING_DURABILITY;
+  change.size_limit_bytes = 20 << 20;
+  change.entry_limit = 5; /* not named in `change` */
+  change.policy = LARDER_POLICY_LEAST_RECENTLY_USED;
+  change.durability = LARDER_DURABILITY_TIMED;
+  CHECK(larder_change(cache, &change, &error) == 0);
+  CHECK(larder_get_options(cache, &kept, &error) == 0 && kept.size_limit_bytes == 20 << 20 && kept.entry_limit == 0);
+  CHECK(kept.policy == LARDER_POLICY_LEAST_RECENTLY_USED && kept.durability == LARDER_DURABILITY_TIMED);
+  change.change = 32;
+  CHECK(larder_change(cache, &change, &error) == LARDER_UNSUPPORTED);
+  change.change = LARDER_SETTING_SIZE_LIMIT;
+  change.size_limit_bytes = 1;
+  CHECK(larder_change(cache, &change, &error) == LARDER_INVALID);
+  CHECK(larder_change(cache, NULL, &error) == LARDER_INVALID);
+
+  larder_stats whole = LARDER_STATS_INIT;
+  larder_stats part = LARDER_STATS_INIT;
+  CHECK(set("a", "1") == 0 && larder_get_stats(cache, &whole, &error) == 0 && whole.entries == 1);
+  uint64_t sum = 0;
+  for (size_t i = 0; i < whole.shards; ++i) {
+    CHECK(larder_get_shard_stats(cache, i, &part, &error) == 0);
+    sum += part.entries;
+  }
+  CHECK(sum == 1);
+  CHECK(larder_get_shard_stats(cache, (size_t)whole.shards, &part, &error) == LARDER_INVALID && says("no shard"));
   end();
 }
 
@@ -347,6 +511,10 @@ int main(void) {
   opening();
   structs_that_grow();
   lists();
+  tags_and_filters();
+  comparing();
+  many_at_once();
+  settings();
   checking();
   threads();
   forked_children();
