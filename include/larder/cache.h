@@ -77,13 +77,14 @@ struct SettingsChange {
   std::optional<std::uint32_t> flush_every_ms;
 };
 
+// Every member has an initializer, so that {.ttl_ms = 1000} is no warning with -Wextra.
 struct SetOptions {
-  std::int64_t ttl_ms = 0;             // lives this long; 0: until evicted. Less than zero is kInvalid.
-  std::vector<std::string_view> tags;  // at most 16, of 1 to 255 bytes; see Cache::evict
-  std::uint64_t cost = 0;              // of making the value anew, in any unit: dear ones stay longer; 0: not known
-  std::uint8_t format = 0;             // 0 to 15, the caller's: how the value is to be read
-  bool pinned = false;                 // is never evicted; a cache full of pinned entries refuses writes (kNoSpace)
-  bool keeps_place = false;            // in the order of list(), where the key's value before had its place
+  std::int64_t ttl_ms = 0;               // lives this long; 0: until evicted. Less than zero is kInvalid.
+  std::vector<std::string_view> tags{};  // at most 16, of 1 to 255 bytes; see Cache::evict
+  std::uint64_t cost = 0;                // of making the value anew, in any unit: dear ones stay longer; 0: not known
+  std::uint8_t format = 0;               // 0 to 15, the caller's: how the value is to be read
+  bool pinned = false;                   // is never evicted; a cache full of pinned entries refuses writes (kNoSpace)
+  bool keeps_place = false;              // in the order of list(), where the key's value before had its place
 };
 
 // What is known of an entry beside its value.
@@ -161,9 +162,9 @@ struct Item {
 
 // Which entries: those to which all that is given applies.
 struct Filter {
-  std::string prefix;   // keys that begin so
-  std::string pattern;  // keys that match, as in a shell: * ? [abc] [!a-z], \ before one of these
-  std::string tag;
+  std::string prefix{};   // keys that begin so
+  std::string pattern{};  // keys that match, as in a shell: * ? [abc] [!a-z], \ before one of these
+  std::string tag{};
   bool any() const { return prefix.empty() && pattern.empty() && tag.empty(); }
 };
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the commands of docs/guide as a newcomer would, against the built program, so that the guide stays true.
+"""Runs the commands of README.md and docs/guide as a newcomer would, against the built program, so that the guide stays true.
 
 usage: guide_test.py BUILD_DIR [PAGE...]
 
@@ -13,11 +13,12 @@ language says what the block is:
   ```cpp same=PATH           is that file of the tree, word for word
   ```text output             is what the block before it printed; a line `...` is any lines, ... in a line any text
 
-Other blocks are only read. The guide's port 8080 is replaced by a free one. Nothing is left running.
+README.md is run in a directory with a copy of examples. Other blocks are only read. The guide's port 8080 is replaced by a free one. Nothing is left running.
 """
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,6 +29,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = ROOT / "docs" / "guide"
+FLIGHTS = "node_modules/vega-datasets/data/flights-3m.parquet"
 BLOCK = re.compile(r"^```(\w+) ([^\n]+)\n(.*?)^```$", re.M | re.S)
 START_SECONDS_MAX = 30
 BLOCK_SECONDS_MAX = 60
@@ -121,6 +123,11 @@ class Guide(unittest.TestCase):
         text = page.read_text()
         with tempfile.TemporaryDirectory(prefix="larder-guide-") as folder:
             environment = dict(os.environ, PATH=f"{self.build}/bin:{os.environ['PATH']}", HOME=folder, LC_ALL="C.UTF-8")
+            if page.name == "README.md":
+                if not (ROOT / FLIGHTS).exists():
+                    self.skipTest(f"{FLIGHTS} is not here; npm brings it")
+                shutil.copytree(ROOT / "examples", Path(folder) / "examples")
+                os.symlink(ROOT / "node_modules", Path(folder) / "node_modules")
             shell = Shell(Path(folder), environment)
             try:
                 printed = ""
@@ -184,5 +191,5 @@ if __name__ == "__main__":
         sys.exit(__doc__)
     Guide.build = Path(sys.argv[1]).resolve()
     chosen = [Path(name).resolve() for name in sys.argv[2:]]
-    add_pages(chosen or sorted(page for page in GUIDE.glob("*.md") if blocks(page.read_text())))
+    add_pages(chosen or [ROOT / "README.md", *sorted(page for page in GUIDE.glob("*.md") if blocks(page.read_text()))])
     unittest.main(argv=sys.argv[:1], verbosity=2)
