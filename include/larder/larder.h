@@ -269,8 +269,11 @@ typedef struct larder_filter {
     sizeof(larder_filter), {NULL, 0}, {NULL, 0}, { NULL, 0 } \
   }
 
-/* Removes the entries that the filter names, pinned ones too. With nothing but a tag they are gone for every reader at
- * the moment of the call. A filter that names nothing is LARDER_INVALID; larder_clear is for all. */
+/* From this moment on every entry that was stored with the tag is gone, for every reader of every process, however many
+ * they are; they are removed as room is made, or by larder_cull. */
+int larder_evict_tag(larder_cache* cache, const void* tag, size_t tag_bytes, larder_error* error);
+/* Removes the entries that the filter names, pinned ones too, and walks all entries to find them. With nothing but a
+ * tag they are gone at once. A filter that names nothing is LARDER_INVALID; larder_clear is for all. */
 int larder_evict(larder_cache* cache, const larder_filter* filter, uint64_t* removed, larder_error* error);
 /* Removes what has expired or lost its tag, and evicts until all limits are kept. */
 int larder_cull(larder_cache* cache, uint64_t* removed, larder_error* error);

@@ -564,6 +564,12 @@ int larder_clear(larder_cache* cache, uint64_t* removed, larder_error* error) {
   return with_cache(cache, error, [&](Cache& opened) { return removed_to(removed, opened.clear()); });
 }
 
+int larder_evict_tag(larder_cache* cache, const void* tag, size_t tag_bytes, larder_error* error) {
+  return with_cache(cache, error, [&](Cache& opened) -> Result<bool> {
+    return done(opened.evict_tag(TRY(bytes_of("tag", tag, tag_bytes))));
+  });
+}
+
 int larder_evict(larder_cache* cache, const larder_filter* filter, uint64_t* removed, larder_error* error) {
   return with_cache(cache, error, [&](Cache& opened) -> Result<bool> {
     const larder::Filter which = TRY(filter_of(filter));

@@ -343,6 +343,9 @@ static void tags_and_filters(void) {
   CHECK(larder_evict(cache, &filter, NULL, &error) == 0 && holds("page:1", NULL));
   CHECK(larder_cull(cache, &removed, &error) == 0 && removed == 0);
 
+  CHECK(larder_evict_tag(cache, "red", 3, &error) == 0 && holds("user:2", NULL));
+  CHECK(larder_evict_tag(cache, NULL, 0, &error) == LARDER_INVALID);
+
   options.tags = NULL;
   CHECK(larder_set(cache, "a", 1, "1", 1, &options, &error) == LARDER_INVALID && says("tags is NULL"));
   options = (larder_set_options)LARDER_SET_OPTIONS_INIT;
