@@ -66,7 +66,8 @@ Shard::Scanned Shard::scan(std::uint32_t number, std::uint32_t limit, bool mend,
   Scanned scanned;
   scanned.end = sizeof(SegmentHeader);
   // Bytes that may claim to be huge records at every step must not cost a hash of the segment each.
-  std::uint64_t patience = 8 * std::uint64_t{segment_bytes_};
+  const std::uint64_t patience_most = 32 * std::uint64_t{segment_bytes_};
+  std::uint64_t patience = patience_most;
   std::uint32_t offset = scanned.end;
   while (offset < limit && patience > 0) {
     // No record has a sequence of zero: runs of zeros are passed over quickly.
@@ -92,8 +93,17 @@ Shard::Scanned Shard::scan(std::uint32_t number, std::uint32_t limit, bool mend,
     }
     use(*record, (std::uint64_t{number} << shift_) + offset);
     offset += static_cast<std::uint32_t>(record->head.bytes());
-    patience += std::min<std::uint64_t>(record->head.bytes(), 8 * std::uint64_t{segment_bytes_} - patience);
+    patience += std::min<std::uint64_t>(record->head.bytes(), patience_most - patience);
     scanned.end = offset;
+  }
+  if (patience == 0 && mend) {
+    // What was not found now must not be found the next time, when the filler makes it easier: it would be older than
+    // what was written since. Only words that are not zero are written, so that no hole gets disk space.
+    for (std::uint32_t at = scanned.end; at + 8 <= limit; at += 8) {
+      Word* const word = word_at(base + at);
+      if (word->load(std::memory_order_relaxed) != 0) word->store(0, std::memory_order_relaxed);
+    }
+    scanned.gave_up = true;
   }
   return scanned;
 }
@@ -171,6 +181,7 @@ Status Shard::rebuild_locked(bool after_power_loss) {
   std::uint64_t last = clear_sequence;
   std::uint64_t found = 0;
   Status failed;
+  bool gave_up = false;
   for (const auto& [opened, number] : in_use) {
     SegmentState& at = segment(number);
     std::uint64_t expires_max = 0;
@@ -215,6 +226,7 @@ Status Shard::rebuild_locked(bool after_power_loss) {
       slot->store(Slot::make(hash, offset, 0), std::memory_order_release);
     });
     TRY(failed);
+    gave_up = gave_up || scanned.gave_up;
     at.use.store(kClosed, relaxed);
     at.used.store(scanned.end, relaxed);
     at.live.store(tombs, relaxed);
@@ -223,6 +235,8 @@ Status Shard::rebuild_locked(bool after_power_loss) {
     at.expires_max.store(expires_max, relaxed);
     if (after_power_loss) at.allocated.store(static_cast<std::uint32_t>(Geometry::pages(scanned.end)), relaxed);
   }
+
+  if (gave_up) TRY(files_->sync_log());
 
   std::uint64_t entries = 0;
   index_.for_each([&](std::uint64_t, Word& slot, std::uint64_t word) {

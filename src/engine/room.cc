@@ -183,8 +183,8 @@ Result<Room> Shard::reserve(Queue queue, std::uint64_t bytes, Need need) {
   if (queue == kPinned) need = Need::kPinned;
   // A victim that was begun is finished, whoever chose it.
   const std::uint32_t victim = state_.victim.load(std::memory_order_relaxed);
-  const bool begun = need != Need::kTombstone && mine(victim) &&
-                     segment(victim).use.load(std::memory_order_relaxed) == kClosed;
+  const bool begun =
+      need != Need::kTombstone && mine(victim) && segment(victim).use.load(std::memory_order_relaxed) == kClosed;
   if (begun || state_.spare.load(std::memory_order_relaxed) < kSpareWanted) evict_step(kPace * bytes + 512);
   for (std::uint32_t round = 0;; ++round) {
     std::uint32_t to = active(queue);

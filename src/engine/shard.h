@@ -271,6 +271,7 @@ class Shard {
   struct Scanned {
     std::uint32_t end = 0;               // of the last whole record
     std::vector<std::uint32_t> damaged;  // where each damaged stretch begins
+    bool gave_up = false;                // too much seemed to be records; what lies behind `end` is zero now
   };
   // Walks the whole records of a segment, whatever lies between them; damage is covered with filler when `mend`.
   template <typename Use>

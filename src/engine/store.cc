@@ -15,6 +15,7 @@
 #include <set>
 
 #include "base/try.h"
+#include "engine/tags.h"
 
 namespace larder::engine {
 
@@ -148,6 +149,7 @@ Status Store::bring_up() {
         std::memset(reinterpret_cast<char*>(files_->pins(slot, stripe)), 0, files_->geometry().pins_pitch());
     }
     globals.flushes_done.store(globals.flushes_started.load());
+    Tags(*files_).recount();
     for (const auto& shard : shards_) TRY(shard->rebuild());
   }
   globals.clean.store(kUnclean);

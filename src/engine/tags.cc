@@ -98,6 +98,12 @@ bool Tags::evict(std::uint64_t tag, std::uint64_t before) {
   return false;
 }
 
+void Tags::recount() {
+  std::uint32_t used = 0;
+  for (std::uint32_t i = 0; i < kTagRows; ++i) used += rows_[i].tag.load(std::memory_order_relaxed) != 0 ? 1 : 0;
+  used_.store(used, std::memory_order_release);
+}
+
 bool Tags::clear(std::uint64_t swept) {
   for (std::uint32_t i = 0; i < kTagRows; ++i) {
     if (rows_[i].tag.load(std::memory_order_relaxed) != 0 && rows_[i].before.load(std::memory_order_relaxed) > swept)

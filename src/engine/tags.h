@@ -47,6 +47,8 @@ class Tags {
   // Under shard 0's lock, when every record with a sequence below `swept` that one of them makes dead is gone, and that
   // is on the disk. False: another was evicted since; nothing changed.
   bool clear(std::uint64_t swept);
+  // After a power loss, when the rows and their number may be of different moments.
+  void recount();
   // Sequence before which the tag's records are dead; 0: it was not evicted.
   std::uint64_t before(std::uint64_t tag) const;
   // Evictions after `after`: their sequences.
