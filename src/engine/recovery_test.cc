@@ -376,7 +376,9 @@ TEST_F(RecoveryTest, DamageIsEvictedWithItsSegment) {
   const std::string value(1000, 'v');
   for (int i = 0; i < 100; ++i) put("first " + std::to_string(i), value);
   // The head of a record in the middle: it seems to be longer than the segment.
-  engine::write_bytes(path() / "log", 64 + 40 * 1040 + 4, std::string("\xff\xff\xff\x7f", 4));
+  const std::size_t key_at = engine::read_bytes(path() / "log", 0, 200'000).find("first 40");
+  ASSERT_NE(key_at, std::string::npos);
+  engine::write_bytes(path() / "log", key_at - 24 + 4, std::string("\xff\xff\xff\x7f", 4));
   for (int i = 0; i < 60'000; ++i) put(std::to_string(i), value);
   for (int i = 0; i < 100; ++i) EXPECT_EQ(get("first " + std::to_string(i)), "-");
   EXPECT_THAT(faults(), IsEmpty());

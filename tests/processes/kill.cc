@@ -30,6 +30,7 @@
 #include "base/check.h"
 #include "engine/steps.h"
 #include "engine/test_directory.h"
+#include "engine/test_process.h"
 
 namespace larder {
 namespace {
@@ -120,7 +121,7 @@ Cache open(const World& world) {
   Result<Cache> cache = Cache::open(world.directory, world.options);
   if (!cache.ok()) {
     std::fprintf(stderr, "open: %s\n", cache.error().message.c_str());
-    std::_Exit(3);
+    engine::leave(3);
   }
   return std::move(cache).value();
 }
@@ -129,7 +130,7 @@ template <typename T>
 T must(Journal& journal, Result<T> result) {
   if (!result.ok()) {
     fail(journal, "a call was refused: " + result.error().message);
-    std::_Exit(3);
+    engine::leave(3);
   }
   if constexpr (!std::is_void_v<T>) return std::move(result).value();
 }
@@ -194,7 +195,7 @@ T must(Journal& journal, Result<T> result) {
     }
     engine::step_hook.store(nullptr);
   }
-  std::_Exit(0);
+  engine::leave(0);
 }
 
 [[noreturn]] void watch(Journal& journal, const World& world, std::uint64_t seed) {
@@ -215,7 +216,7 @@ T must(Journal& journal, Result<T> result) {
       }
     }
   }
-  std::_Exit(0);
+  engine::leave(0);
 }
 
 // --- The parent ------------------------------------------------------------------------------------------------------

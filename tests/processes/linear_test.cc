@@ -18,6 +18,7 @@
 #include "base/check.h"
 #include "engine/steps.h"
 #include "engine/test_directory.h"
+#include "engine/test_process.h"
 
 namespace larder {
 namespace {
@@ -257,7 +258,7 @@ TEST_P(HistoriesTest, HaveAnOrder) {
         for (std::thread& thread : threads) thread.join();
         engine::step_hook.store(nullptr);
       }
-      std::_Exit(0);
+      engine::leave(0);
     }
     processes.push_back(pid);
   }

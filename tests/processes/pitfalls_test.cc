@@ -19,6 +19,7 @@
 #include "engine/index.h"
 #include "engine/test_directory.h"
 #include "engine/test_files.h"
+#include "engine/test_process.h"
 
 namespace larder {
 namespace {
@@ -38,7 +39,7 @@ class PitfallsTest : public ::testing::Test {
   static int in_child(Work&& work) {
     const pid_t pid = ::fork();
     LARDER_CHECK(pid >= 0);
-    if (pid == 0) std::_Exit(work());
+    if (pid == 0) engine::leave(work());
     int status = 0;
     LARDER_CHECK(::waitpid(pid, &status, 0) == pid);
     return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);

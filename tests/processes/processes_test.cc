@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "engine/steps.h"
 #include "engine/test_directory.h"
+#include "engine/test_process.h"
 
 namespace larder {
 namespace {
@@ -25,7 +26,7 @@ class ProcessesTest : public ::testing::Test {
   static int in_child(Work&& work) {
     const pid_t pid = ::fork();
     LARDER_CHECK(pid >= 0);
-    if (pid == 0) std::_Exit(work());
+    if (pid == 0) engine::leave(work());
     int status = 0;
     LARDER_CHECK(::waitpid(pid, &status, 0) == pid);
     return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
@@ -77,7 +78,7 @@ TEST_F(ProcessesTest, AForkedChildThatNeverTouchesItTakesNoPlace) {
     char byte = 0;
     (void)!::write(ready[1], "r", 1);
     (void)!::read(go[0], &byte, 1);
-    std::_Exit(0);
+    engine::leave(0);
   }
   char byte = 0;
   ASSERT_EQ(::read(ready[0], &byte, 1), 1);
@@ -116,7 +117,7 @@ TEST_F(ProcessesTest, AChildOfTheDeadDoesNotKeepItsLock) {
                 ::close(pipe_to_grandchild[1]);
                 char byte = 0;
                 (void)!::read(pipe_to_grandchild[0], &byte, 1);
-                std::_Exit(0);
+                engine::leave(0);
               }
               engine::step_hook.store([](engine::Step at) {
                 if (at == engine::Step::kRecordHalf) ::kill(::getpid(), SIGKILL);
@@ -200,7 +201,7 @@ TEST_F(ProcessesTest, TwoPidNamespacesShareOneDirectory) {
         if (!dies) return ::getpid() == 1 ? 0 : 1;
         // A process 1 cannot kill itself; ending inside a change is the same for the others.
         engine::step_hook.store([](engine::Step at) {
-          if (at == engine::Step::kRecordWhole) std::_Exit(0);
+          if (at == engine::Step::kRecordWhole) engine::leave(0);
         });
         mine.incr("n").value();
         return 1;
@@ -209,7 +210,7 @@ TEST_F(ProcessesTest, TwoPidNamespacesShareOneDirectory) {
   };
   Cache cache = open();
   const pid_t other = ::fork();
-  if (other == 0) std::_Exit(container(true));
+  if (other == 0) engine::leave(container(true));
   const int ended = container(false);
   int status = 0;
   ASSERT_EQ(::waitpid(other, &status, 0), other);
