@@ -121,6 +121,13 @@ class Bench {
     print(workload, rounds);
     for (auto& [metric, values] : rounds["larder"]) kept_[workload.name][metric] = values;
     if (workload.processes > 1) print_scaling(workload);
+    const auto& kept = kept_[workload.name];
+    if (workload.limit_bytes > 0 && kept.contains("p50")) {
+      row(workload.name, "larder", {"p99.9", "ns"}, kept.at("p99.9"), "its median", kept.at("p50"));
+    }
+    if (workload.recently_used && kept_.contains("get_zipf") && kept.contains("cpu")) {
+      row(workload.name, "larder", {"cpu", "ns"}, kept.at("cpu"), "get_zipf", kept_["get_zipf"]["cpu"]);
+    }
   }
 
  private:
@@ -139,12 +146,14 @@ class Bench {
 
   Place make_place(const System& system, const Workload& workload) {
     const auto name = std::string(system.name) + "-" + std::to_string(++places_);
-    return {folder_.sub(name), workload.keys, workload.key_bytes, workload.value_bytes, workload.limit_bytes};
+    return {folder_.sub(name),    workload.keys,        workload.key_bytes,
+            workload.value_bytes, workload.limit_bytes, workload.recently_used};
   }
 
   Filled& filled(const System& system, const Workload& workload) {
     const auto shape = std::to_string(workload.keys) + " " + std::to_string(workload.key_bytes) + " " +
-                       std::to_string(workload.value_bytes) + " " + std::to_string(workload.limit_bytes);
+                       std::to_string(workload.value_bytes) + " " + std::to_string(workload.limit_bytes) +
+                       (workload.recently_used && system.name == "larder" ? " lru" : "");
     const auto [at, added] = filled_.try_emplace({std::string(system.name), shape});
     Filled& store = at->second;
     if (!added) return store;

@@ -27,6 +27,7 @@ class Cache final : public Store {
     // Room for every entry four times, so that overwriting evicts nothing.
     options.size_limit_bytes =
         place.limit_bytes > 0 ? place.limit_bytes : 4 * (place.data_bytes() + place.keys * 64) + (64U << 20);
+    if (place.recently_used) options.policy = larder::Policy::kLeastRecentlyUsed;
     auto opened = larder::Cache::open(place.dir, options);
     if (!opened) die("larder: " + opened.error().message);
     return std::move(opened).value();

@@ -43,7 +43,14 @@ def engine(args, folder: Path):
         command += ["--scale", str(args.keys / KEYS_FULL)]
     if args.smoke:
         command += ["--seconds", "0.1", "--warm-seconds", "0.05"]
-    yield from printed(program, [*command, *args.workload])
+    opening = ("open", "rebuild")
+    names = [name for name in args.workload if name not in opening]
+    if names or not args.workload:
+        yield from printed(program, [*command, *names])
+    if len(names) < len(args.workload) or not args.workload:
+        program = args.build / "bench" / "opening"
+        scale = str(args.keys / KEYS_FULL if args.keys else 1)
+        yield from printed(program, [program, "--dir", folder, "--scale", scale, "--repeats", str(args.repeats)])
 
 
 def eviction(args, folder: Path):

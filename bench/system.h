@@ -23,6 +23,7 @@ struct Place {
   std::uint64_t key_bytes = 0;
   std::uint64_t value_bytes = 0;
   std::uint64_t limit_bytes = 0;  // the system must evict to stay within; 0: it keeps everything
+  bool recently_used = false;     // by least recently used, where it has the choice
 
   std::uint64_t data_bytes() const { return keys * (key_bytes + value_bytes); }
 };

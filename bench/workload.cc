@@ -11,8 +11,9 @@
 namespace bench {
 namespace {
 
-const std::set<std::string> kWords = {"name",    "about", "order",     "keys",         "key_bytes", "value_bytes",
-                                      "threads", "mix",   "processes", "distribution", "fresh",     "limit_mib"};
+const std::set<std::string> kWords = {"name",        "about",     "order", "keys",      "key_bytes",
+                                      "value_bytes", "threads",   "mix",   "processes", "distribution",
+                                      "fresh",       "limit_mib", "policy"};
 
 Workload parse(const std::filesystem::path& path, int& order) {
   const YAML::Node root = YAML::LoadFile(path.string());
@@ -34,6 +35,10 @@ Workload parse(const std::filesystem::path& path, int& order) {
   workload.fresh = root["fresh"].as<bool>(false);
   workload.limit_bytes = root["limit_mib"].as<std::uint64_t>(0) << 20;
   workload.set_percent = root["mix"]["set"].as<unsigned>(0);
+  const auto policy = root["policy"].as<std::string>("");
+  if (!policy.empty() && policy != "least-recently-used")
+    die(path.string() + ": policy is least-recently-used or not given, not '" + policy + "'");
+  workload.recently_used = !policy.empty();
 
   const auto distribution = root["distribution"].as<std::string>();
   if (distribution == "uniform") {

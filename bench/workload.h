@@ -29,6 +29,7 @@ struct Workload {
   double skew = 0;                // of kZipf
   unsigned set_percent = 0;       // the rest are gets
   bool fresh = false;             // begins with an empty store
+  bool recently_used = false;     // what was not read for longest goes first, where a system has the choice
   std::uint64_t limit_bytes = 0;  // the store must evict to stay within; 0: it keeps everything
 
   unsigned workers() const { return threads * processes; }
