@@ -5,7 +5,10 @@
 // record like any other until the end. So moved records, old copies and half-recycled segments need no special care.
 // A damaged record costs itself: behind it the next whole record is looked for, and the stretch between is covered with
 // filler, so that later walks need not look again.
+#include <sys/mman.h>
+
 #include <algorithm>
+#include <array>
 
 #include "base/try.h"
 #include "engine/shard.h"
@@ -140,7 +143,13 @@ Status Shard::rebuild_locked(bool after_power_loss) {
   TRY(index_.reset());
   state_.entries.store(0, relaxed);
 
+  // The headers of segments that are holes: the kernel would read ahead, which is to make pages of zeros.
+  char* const segments = files_->segment(first_);
+  const std::uint64_t segments_bytes = std::uint64_t{count_} << shift_;
+  ::madvise(segments, segments_bytes, MADV_RANDOM);
   std::vector<std::pair<std::uint64_t, std::uint32_t>> in_use;  // (opened, segment)
+  // (from, segments): one by one they take a millisecond each
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> holes;
   for (std::uint32_t i = first_; i < first_ + count_; ++i) {
     SegmentState& at = segment(i);
     const std::optional<SegmentHeader> header = segment_header(i);
@@ -160,7 +169,8 @@ Status Shard::rebuild_locked(bool after_power_loss) {
       // How many it may have had nobody knows: what was written may be here without its header. So a leap.
       const std::uint64_t leap = 1 + (mix(static_cast<std::uint64_t>(now_.precise_ms())) & 0xfffff);
       generations_[i].store((plausible ? old.generation : known) + leap, relaxed);
-      files_->release_log(std::uint64_t{i} << shift_, segment_bytes_);
+      if (holes.empty() || holes.back().first + holes.back().second != i) holes.emplace_back(i, 0);
+      ++holes.back().second;
       at.allocated.store(0, relaxed);
       at.opened.store(0, relaxed);
       at.freed.store(0, relaxed);
@@ -175,6 +185,9 @@ Status Shard::rebuild_locked(bool after_power_loss) {
       }
     }
   }
+  ::madvise(segments, segments_bytes, MADV_NORMAL);
+  for (const auto& [from, size] : holes)
+    files_->release_log(std::uint64_t{from} << shift_, std::uint64_t{size} << shift_);
   std::sort(in_use.begin(), in_use.end());
 
   const std::uint64_t clear_sequence = state_.clear_sequence.load(relaxed);
@@ -188,10 +201,9 @@ Status Shard::rebuild_locked(bool after_power_loss) {
     std::uint32_t tombs = 0;
     // To the end of the segment, not to what is on account: that may be damaged. Behind it there may be a record whose
     // writer died before it could answer; it counts now.
-    const Scanned scanned = scan(number, segment_bytes_, true, [&](const Record& record, std::uint64_t offset) {
+    const auto enter = [&](const Record& record, std::uint64_t offset, std::uint64_t hash) {
       const RecordHead& head = record.head;
-      const bool counts = head.kind() == kValue || head.kind() == kTombstone;
-      if (!counts || head.sequence < clear_sequence || !failed.ok()) return;
+      if (!failed.ok()) return;
       last = std::max(last, head.sequence);
       if (head.kind() == kTombstone) {
         tombs += static_cast<std::uint32_t>(head.bytes());
@@ -200,7 +212,6 @@ Status Shard::rebuild_locked(bool after_power_loss) {
             std::max(expires_max, record.expires_ms == 0 ? kNever : static_cast<std::uint64_t>(record.expires_ms));
       }
       const std::string_view key(record.key(), head.key_size);
-      const std::uint64_t hash = key_hash(key);
       std::uint64_t rival = 0;
       bool rival_moved = false;
       Word* slot = index_.find(hash, [&](Word&, std::uint64_t word) {
@@ -224,7 +235,27 @@ Status Shard::rebuild_locked(bool after_power_loss) {
         slot = *fresh;
       }
       slot->store(Slot::make(hash, offset, 0), std::memory_order_release);
+    };
+    // A bucket is a cache miss: it is called for some records ahead of its use.
+    struct Ahead {
+      Record record;
+      std::uint64_t offset = 0;
+      std::uint64_t hash = 0;
+    };
+    constexpr std::size_t kAhead = 16;
+    std::array<Ahead, kAhead> ahead;
+    std::size_t read = 0;
+    const Scanned scanned = scan(number, segment_bytes_, true, [&](const Record& record, std::uint64_t offset) {
+      const bool counts = record.head.kind() == kValue || record.head.kind() == kTombstone;
+      if (!counts || record.head.sequence < clear_sequence) return;
+      Ahead& next = ahead[read % kAhead];
+      if (read >= kAhead) enter(next.record, next.offset, next.hash);
+      next = {record, offset, key_hash({record.key(), record.head.key_size})};
+      index_.prefetch(next.hash);
+      ++read;
     });
+    for (std::size_t i = read < kAhead ? 0 : read - kAhead; i < read; ++i)
+      enter(ahead[i % kAhead].record, ahead[i % kAhead].offset, ahead[i % kAhead].hash);
     TRY(failed);
     gave_up = gave_up || scanned.gave_up;
     at.use.store(kClosed, relaxed);
@@ -239,16 +270,25 @@ Status Shard::rebuild_locked(bool after_power_loss) {
   if (gave_up) TRY(files_->sync_log());
 
   std::uint64_t entries = 0;
-  index_.for_each([&](std::uint64_t, Word& slot, std::uint64_t word) {
-    const std::optional<Record> record = record_at(Slot::offset(word));
-    if (!record || record->head.kind() != kValue) {
-      slot.store(0, std::memory_order_release);
-      return;
+  constexpr std::uint64_t kBucketsAhead = 4;
+  const std::uint64_t buckets = index_.bucket_count();
+  for (std::uint64_t bucket = 0; bucket < buckets; ++bucket) {
+    if (bucket + kBucketsAhead < buckets) {
+      index_.for_each_in(bucket + kBucketsAhead, [&](Word&, std::uint64_t word) {
+        if (const std::optional<Place> place = locate(Slot::offset(word))) __builtin_prefetch(place->at);
+      });
     }
-    SegmentState& at = segment(static_cast<std::uint32_t>(Slot::offset(word) >> shift_));
-    at.live.store(at.live.load(relaxed) + static_cast<std::uint32_t>(record->head.bytes()), relaxed);
-    ++entries;
-  });
+    index_.for_each_in(bucket, [&](Word& slot, std::uint64_t word) {
+      const std::optional<Record> record = record_at(Slot::offset(word));
+      if (!record || record->head.kind() != kValue) {
+        slot.store(0, std::memory_order_release);
+        return;
+      }
+      SegmentState& at = segment(static_cast<std::uint32_t>(Slot::offset(word) >> shift_));
+      at.live.store(at.live.load(relaxed) + static_cast<std::uint32_t>(record->head.bytes()), relaxed);
+      ++entries;
+    });
+  }
   state_.entries.store(entries, relaxed);
 
   Word& sequence = files_->globals().sequence;
