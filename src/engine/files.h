@@ -72,6 +72,8 @@ class Files {
 
   // As they are now; another process may change them at any time.
   Config settings() const;
+  // Of settings(), for who asks at each read.
+  Policy policy() const { return static_cast<Policy>(globals().settings.policy.load(std::memory_order_relaxed)); }
   // Under the DirectoryLock. Of values in range.
   void store_settings(const Config& config) const;
 

@@ -6,8 +6,10 @@
 // nothing evicted; else S3-FIFO's rules on segments. New entries go to the small queue, a tenth of the shard. Its
 // oldest segment goes when it is longer than that: what was read since moves to the main queue, the rest is evicted and
 // its hashes remembered as ghosts; a ghost that comes back goes straight to the main queue. From the main queue's
-// oldest segment, what was read stays, with one less to its frequency. At most 15 of 16 parts of a segment are kept, so
-// that freeing one always gains. (SIEVE lost: it is bad when what is popular drifts. LRU lost: a write for every read.)
+// oldest segment, what was read stays, with one less to its frequency. When nearly all of
+// one stayed, at most 15 of 16 parts of the next do, so that freeing gains. (SIEVE lost: it is bad when what is popular
+// drifts. Lists in the order of reads lost: a write for every read.) The other policies have one queue, see
+// docs/design/engine.md.
 //
 // A segment is freed in two walks. The first moves on what stays, and leaves the tombstones that are needed; then they
 // must get to the disk, since nothing orders what the kernel writes back: the old segment's end may reach the disk long
@@ -285,6 +287,7 @@ bool Shard::choose_victim(bool take_pinned) {
   }
   if (emptiest == kNone) return false;
 
+  const Policy policy = files_->settings().policy;
   std::uint32_t victim = kNone;
   bool move_all = false;
   if (unused != kNone) {
@@ -305,13 +308,17 @@ bool Shard::choose_victim(bool take_pinned) {
     const bool small = small_used > capacity / 10 || oldest_of[kMain] == kNone;
     victim = small && oldest_of[kSmall] != kNone ? oldest_of[kSmall] : oldest_of[kMain];
     if (victim == kNone) victim = oldest_of[kSmall];
-    if (victim == kNone) {  // all pinned: there may be holes to close
+    // The others have one queue: the oldest of both.
+    if (policy != Policy::kS3Fifo && oldest_of[kMain] != kNone && oldest_of[kSmall] != kNone)
+      victim = first_opened(oldest_of[kMain], oldest_of[kSmall]) ? oldest_of[kMain] : oldest_of[kSmall];
+    if (policy == Policy::kNone) victim = kNone;
+    if (victim == kNone) {  // nothing may be evicted: there may be holes to close
       if (garbage(segment(emptiest)) < segment_bytes_ / 8) return false;
       victim = emptiest;
       move_all = true;
     }
   }
-  begin(victim, move_all);
+  begin(victim, move_all || policy == Policy::kNone);
   return true;
 }
 
@@ -395,6 +402,7 @@ Shard::Progress Shard::evict_step(std::uint64_t budget) {
     state_.victim_offset.store(sizeof(SegmentHeader), std::memory_order_release);
     state_.victim_rule.store(rule | kSecondWalk, std::memory_order_release);
     step(Step::kVictimMoved);
+    gained_little_ = state_.victim_kept.load(std::memory_order_relaxed) > segment_bytes_ / 16 * 15;
     if (victim_waits()) freed.store(true, std::memory_order_relaxed);
     return Progress::kSome;
   }
@@ -403,6 +411,18 @@ Shard::Progress Shard::evict_step(std::uint64_t budget) {
   retire(victim);
   sweep();
   return Progress::kDone;
+}
+
+// By the policy, and by what it cost: an entry that is dearer than usual stays as many passes longer, on average, as it
+// is dearer. By chance, which needs no memory of how often it has stayed already.
+bool Shard::deserves_to_stay(const Record& record, std::uint64_t frequency, std::uint64_t hash) {
+  if (files_->settings().policy == Policy::kLeastRecentlyStored) return false;
+  const auto cost = static_cast<double>(record.cost());
+  if (cost > 0) usual_cost_ += (cost - usual_cost_) * (usual_cost_ == 0 ? 1 : 1.0 / 256);
+  if (frequency > 0) return true;
+  if (cost <= usual_cost_) return false;
+  const std::uint64_t chance = mix(hash ^ state_.evictions.load(std::memory_order_relaxed)) >> 32;
+  return static_cast<double>(chance) < (1 - usual_cost_ / cost) * 4294967296.0;
 }
 
 // One record of the victim: moved on, or evicted, or not worth a thing already. False: no room to move it to.
@@ -425,8 +445,11 @@ bool Shard::deal_with(std::uint32_t victim, const Record& record, std::uint64_t 
   if (!ended && !second) {
     if ((rule & kMoveAll) != 0 || (head.flags & kIsPinned) != 0) return move_on(record, hash, slot, frequency, offset);
     const std::uint64_t kept = state_.victim_kept.load(std::memory_order_relaxed);
-    if (frequency > 0 && kept + head.bytes() <= segment_bytes_ / 16 * 15) {
-      if (!move_on(record, hash, slot, small ? 0 : frequency - 1, offset)) return false;
+    const std::uint64_t most = gained_little_ ? segment_bytes_ / 16 * 15 : segment_bytes_;
+    if (kept + head.bytes() <= most && deserves_to_stay(record, frequency, hash)) {
+      const bool starts_anew = small && files_->settings().policy != Policy::kLeastFrequentlyUsed;
+      const std::uint64_t left = starts_anew || frequency == 0 ? 0 : frequency - 1;
+      if (!move_on(record, hash, slot, left, offset)) return false;
       state_.victim_kept.store(static_cast<std::uint32_t>(kept + head.bytes()), std::memory_order_relaxed);
       return true;
     }
@@ -582,6 +605,8 @@ bool Shard::is_ghost(std::uint64_t hash) const {
   return kept >> 8 == (ghost.print & 0xffffff) && age <= count_ / unit;
 }
 
-Queue Shard::queue_for(std::uint64_t hash) const { return is_ghost(hash) ? kMain : kSmall; }
+Queue Shard::queue_for(std::uint64_t hash) const {
+  return files_->policy() == Policy::kS3Fifo && is_ghost(hash) ? kMain : kSmall;
+}
 
 }  // namespace larder::engine

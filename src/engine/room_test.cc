@@ -80,5 +80,105 @@ TEST_F(RoomTest, NewPagesAreNeverWrittenOverRecords) {
   }
 }
 
+// --- Policies --------------------------------------------------------------------------------------------------------
+
+class PolicyTest : public RoomTest {
+ protected:
+  static constexpr int kFits = 12'000;  // entries of 1000 bytes in 16 MiB, about
+
+  Cache open(Policy policy) {
+    return Cache::open(directory_.path() / "cache",
+                       {.size_limit_bytes = 16 << 20, .durability = Durability::kNone, .policy = policy})
+        .value();
+  }
+  const std::string value_ = std::string(1000, 'v');
+};
+
+TEST_F(PolicyTest, TheLeastRecentlyStoredGoesFirstReadOrNot) {
+  Cache cache = open(Policy::kLeastRecentlyStored);
+  std::string found;
+  for (int i = 0; i < 3 * kFits; ++i) {
+    cache.set(key(i), value_).value();
+    for (int first = 0; first < 3; ++first) cache.get(key(first), found);
+  }
+  // What is left are the last ones, without a hole.
+  int oldest = 0;
+  while (!cache.contains(key(oldest))) ++oldest;
+  EXPECT_GT(oldest, kFits);
+  EXPECT_LT(oldest, 3 * kFits - kFits / 2);
+  for (int i = oldest; i < 3 * kFits; ++i) ASSERT_TRUE(cache.contains(key(i))) << i;
+}
+
+TEST_F(PolicyTest, WhatIsUsedStays) {
+  for (const Policy policy : {Policy::kLeastRecentlyUsed, Policy::kLeastFrequentlyUsed, Policy::kS3Fifo}) {
+    std::filesystem::remove_all(directory_.path() / "cache");
+    Cache cache = open(policy);
+    std::string found;
+    for (int i = 0; i < 500; ++i) cache.set(key(i), value_).value();
+    for (int i = 500; i < 4 * kFits; ++i) {
+      cache.set(key(i), value_).value();
+      if (i % 10 == 0) cache.get(key(i / 10 % 500), found);
+    }
+    for (int i = 0; i < 500; ++i) ASSERT_TRUE(cache.contains(key(i))) << i << " " << static_cast<int>(policy);
+  }
+}
+
+TEST_F(PolicyTest, FormerlyPopularEntriesGoWhenTheyAreNotUsedAnyMore) {
+  Cache cache = open(Policy::kLeastRecentlyUsed);
+  std::string found;
+  for (int i = 0; i < 500; ++i) cache.set(key(i), value_).value();
+  for (int read = 0; read < 50; ++read) {
+    for (int i = 0; i < 500; ++i) cache.get(key(i), found);
+  }
+  for (int i = 500; i < 3 * kFits; ++i) cache.set(key(i), value_).value();
+  for (int i = 0; i < 500; ++i) ASSERT_FALSE(cache.contains(key(i))) << i;
+}
+
+TEST_F(PolicyTest, TheFrequentlyUsedOutlastTheRecentlyUsed) {
+  Cache cache = open(Policy::kLeastFrequentlyUsed);
+  std::string found;
+  for (int i = 0; i < 1000; ++i) cache.set(key(i), value_).value();
+  for (int read = 0; read < 100; ++read) {
+    for (int i = 0; i < 1000; i += 2) cache.get(key(i), found);  // often
+  }
+  for (int i = 1; i < 1000; i += 2) cache.get(key(i), found);  // last, and once
+  for (int i = 1000; i < 2 * kFits + kFits / 2; ++i) cache.set(key(i), value_).value();
+  int often = 0;
+  int last = 0;
+  for (int i = 0; i < 1000; ++i) (i % 2 == 0 ? often : last) += cache.contains(key(i)) ? 1 : 0;
+  EXPECT_GT(often, 490);
+  EXPECT_LT(last, 10);
+}
+
+TEST_F(PolicyTest, NoneEvictsNothingAndSaysSo) {
+  Cache cache = open(Policy::kNone);
+  int written = 0;
+  Status status;
+  for (; written < 3 * kFits && status.ok(); ++written) status = cache.set(key(written), value_);
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code, Code::kNoSpace);
+  EXPECT_GT(--written, kFits);
+  for (int i = 0; i < written; ++i) ASSERT_TRUE(cache.contains(key(i))) << i;
+  EXPECT_EQ(cache.stats().evictions, 0u);
+  // Deleting makes room again.
+  for (int i = 0; i < written; i += 2) cache.del(key(i)).value();
+  for (int i = 0; i < written / 4; ++i) cache.set("again " + key(i), value_).value();
+  EXPECT_THAT(cache.check().value().findings, ::testing::IsEmpty());
+}
+
+TEST_F(PolicyTest, DearEntriesStayLonger) {
+  for (const Policy policy : {Policy::kS3Fifo, Policy::kLeastRecentlyUsed, Policy::kLeastFrequentlyUsed}) {
+    std::filesystem::remove_all(directory_.path() / "cache");
+    Cache cache = open(policy);
+    for (int i = 0; i < 3 * kFits; ++i) cache.set(key(i), value_, {.cost = i % 10 == 0 ? 1000u : 10u}).value();
+    int dear = 0;
+    int cheap = 0;
+    for (int i = 0; i < 2 * kFits; ++i) (i % 10 == 0 ? dear : cheap) += cache.contains(key(i)) ? 1 : 0;
+    EXPECT_GT(dear, 2 * kFits / 10 / 2) << static_cast<int>(policy);
+    EXPECT_LT(cheap, 2 * kFits / 10) << static_cast<int>(policy);
+    EXPECT_THAT(cache.check().value().findings, ::testing::IsEmpty());
+  }
+}
+
 }  // namespace
 }  // namespace larder::engine

@@ -193,7 +193,7 @@ class Shard {
   Seen visit(std::string_view key, std::uint64_t hash, Take&& take) const;
   template <typename Take>
   bool read(std::string_view key, std::uint64_t hash, Take&& take);
-  static void raise_frequency(Word& slot, std::uint64_t word);
+  void raise_frequency(Word& slot, std::uint64_t word) const;
   EntryInfo info_of(const Record& record) const;
   // Expired, or one of its tags was evicted.
   std::optional<bool> over(const Record& record, const Word& slot, std::uint64_t word) const;
@@ -247,6 +247,7 @@ class Shard {
   // Entries are being taken out of the index whose records are not gone yet: a key that is not here may come back
   // unless its change says so.
   bool fading() const LARDER_REQUIRES(lock_);
+  bool deserves_to_stay(const Record& record, std::uint64_t frequency, std::uint64_t hash) LARDER_REQUIRES(lock_);
   bool deal_with(std::uint32_t victim, const Record& record, std::uint64_t offset) LARDER_REQUIRES(lock_);
   bool move_on(const Record& record, std::uint64_t hash, Word* slot, std::uint64_t frequency, std::uint64_t offset)
       LARDER_REQUIRES(lock_);
@@ -313,6 +314,9 @@ class Shard {
     std::uint64_t end = 0;
   };
   std::vector<Populated> populated_ LARDER_GUARDED_BY(lock_);
+  // Of this process: what entries cost of late that came up for eviction, of those with a cost.
+  double usual_cost_ LARDER_GUARDED_BY(lock_) = 0;
+  bool gained_little_ LARDER_GUARDED_BY(lock_) = false;  // nearly all of the last victim deserved to stay
 
   // Of this process: which places lie in a segment, when it was last walked by collect(), so that the next page of a
   // list passes by what it cannot need. Under walked_mutex_, which nobody waits for: without it a page is only slower.
