@@ -11,6 +11,7 @@
 #include "engine/glob.h"
 #include "engine/store.h"
 #include "engine/testing.h"
+#include "engine/transaction.h"
 
 namespace larder {
 
@@ -583,6 +584,17 @@ Status Cache::change(const SettingsChange& settings) {
   TRY(impl_->store->ready_to_write());
   return impl_->store->change(settings);
 }
+
+Status Cache::transact(const std::function<Status(Transaction&)>& work, std::int64_t deadline_ms) {
+  return engine::transact(*this, *impl_->store, work, deadline_ms);
+}
+
+Status engine::checked_key(std::string_view key) { return larder::right_key(key); }
+Result<Put> engine::checked_put(const Store& store, std::string_view key, std::string_view value,
+                                const SetOptions& options, std::string_view tags) {
+  return larder::put_for(store, key, value, options, tags);
+}
+
 const std::filesystem::path& Cache::directory() const { return impl_->store->files()->path(); }
 
 std::uint64_t Cache::value_bytes_max() const { return impl_->store->value_most(); }

@@ -84,12 +84,20 @@ Bucket* Index::take_overflow() {
   return overflow_ + used;
 }
 
-Result<Word*> Index::free_slot(std::uint64_t hash) {
+Result<Word*> Index::free_slot(std::uint64_t hash) { return free_slot(hash, 1); }
+
+Status Index::free_slots(std::uint64_t hash, std::uint64_t count) {
+  TRY(free_slot(hash, count));
+  return {};
+}
+
+// The `count`-th free one.
+Result<Word*> Index::free_slot(std::uint64_t hash, std::uint64_t count) {
   Bucket* bucket = bucket_at(hash, shape());
   for (int hop = 0; bucket != nullptr && hop < kChainMax; ++hop) {
     for (unsigned found = Slots(bucket).free(); found != 0;) {
       Word& slot = bucket->slots[Slots::take(found)];
-      if (slot.load(std::memory_order_relaxed) == 0) return &slot;
+      if (slot.load(std::memory_order_relaxed) == 0 && --count == 0) return &slot;
     }
     Bucket* following = next(bucket);
     if (following == nullptr) {

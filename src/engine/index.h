@@ -170,6 +170,8 @@ class Index {
   }
   // A slot that is free for this hash. kNoSpace: no disk space for an overflow bucket.
   Result<Word*> free_slot(std::uint64_t hash);
+  // Sees to it that so many are free for this hash.
+  Status free_slots(std::uint64_t hash, std::uint64_t count);
   // Splits a bucket or two when there are many entries. Does less, and says nothing, when the disk is full.
   void grow(std::uint64_t entries);
   // Finishes the split that a dead process left.
@@ -189,6 +191,7 @@ class Index {
   static constexpr std::uint64_t kFirstShape = std::uint64_t{Slot::kFirstLevel} << 56;
   static constexpr std::uint64_t kEntriesPerBucket = 4;
 
+  Result<Word*> free_slot(std::uint64_t hash, std::uint64_t count);
   bool split();
   Bucket* take_overflow();
   void give_back_tail(Bucket* head);

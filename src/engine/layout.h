@@ -74,7 +74,7 @@ struct Globals {
   Half index_ready;                  // open: 0 while the index is being rebuilt
   alignas(64) Settings settings;
   alignas(64) Half tags_used;  // rows of the table of tags; under shard 0's lock
-  Half reserved;
+  Half first_in_line;  // who of the transactions goes first, since it lost several times: as in a lock word, or 0
   Word transactions_flushed;  // transactions before this sequence are on the disk whole
 };
 static_assert(sizeof(Globals) == 320);

@@ -3,7 +3,9 @@
 // it is the same, nothing of the segment was written anew. Whoever wants the bytes to stay raises a pin count before
 // that last look; who recycles raises the generation before looking at the counts, so one of the two sees the other.
 #include <algorithm>
+#include <chrono>
 #include <queue>
+#include <thread>
 #include <unordered_set>
 
 #include "engine/glob.h"
@@ -43,6 +45,8 @@ template <typename Take>
 Shard::Seen Shard::visit(std::string_view key, std::uint64_t hash, Take&& take) const {
   const std::uint64_t tag = Slot::tag(hash);
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    // Before anything else is looked at: who has seen one write of a transaction must see all of them.
+    if (__builtin_expect(state_.switching.load(std::memory_order_acquire) != 0, 0)) return Seen::kBusy;
     const std::uint64_t shape = index_.shape();
     bool again = false;
     Bucket* bucket = index_.bucket_at(hash, shape);
@@ -78,13 +82,29 @@ Shard::Seen Shard::visit(std::string_view key, std::uint64_t hash, Take&& take) 
   return Seen::kBusy;
 }
 
+// For who cannot take the lock. A transaction is made visible in microseconds, unless its process died: then there is
+// no answer before somebody repairs the shard, and a miss is never wrong.
+template <typename Take>
+bool Shard::read_waiting(std::string_view key, std::uint64_t hash, Take&& take) const {
+  constexpr auto kPatience = std::chrono::milliseconds(20);
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  do {
+    const Seen seen = visit(key, hash, take);
+    if (seen != Seen::kBusy) return seen == Seen::kHit;
+    std::this_thread::yield();
+  } while (std::chrono::steady_clock::now() < until);
+  return false;
+}
+
 // visit(), and under the lock when others are in the way for too long.
 template <typename Take>
 bool Shard::read(std::string_view key, std::uint64_t hash, Take&& take) {
   const Seen seen = visit(key, hash, take);
   if (__builtin_expect(seen != Seen::kBusy, 1)) return seen == Seen::kHit;
-  if (files_->read_only()) return false;
+  if (files_->read_only()) return read_waiting(key, hash, take);
   Guard guard(*this);
+  // Who switches holds the lock, so this is damage.
+  if (state_.switching.load(std::memory_order_relaxed) != 0) state_.switching.store(0, std::memory_order_release);
   return visit(key, hash, take) == Seen::kHit;
 }
 

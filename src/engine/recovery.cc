@@ -129,6 +129,12 @@ Status Shard::rebuild() {
 Status Shard::rebuild_locked(bool after_power_loss) {
   constexpr auto relaxed = std::memory_order_relaxed;
   state_.redo.valid.store(0, relaxed);
+  if (const std::uint64_t transaction = state_.transaction.load(relaxed); transaction != 0) {
+    const std::uint32_t slot = state_.transaction_slot.load(relaxed);
+    if (slot >= kProcessesMax || files_->process(slot).committed.load(relaxed) != transaction) blot_out();
+  }
+  state_.transaction.store(0, relaxed);
+  state_.switching.store(0, relaxed);
   state_.clearing.store(0, relaxed);
   state_.victim.store(kNone, relaxed);
   for (Half& active : state_.active) active.store(kNone, relaxed);
@@ -315,6 +321,8 @@ Status Shard::check(bool mend, CheckReport& report) {
     return "segment " + std::to_string(offset >> shift_) + " at byte " + std::to_string(offset);
   };
   const std::string name = "shard " + std::to_string(number_);
+  if (state_.transaction.load(relaxed) != 0 || state_.switching.load(relaxed) != 0)
+    find_fault("ctl", name + ": a transaction is noted that nobody makes");
 
   std::uint64_t entries = 0;
   for (std::uint32_t i = first_; i < first_ + count_; ++i) {

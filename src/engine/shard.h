@@ -72,6 +72,22 @@ struct Removed {
   std::uint64_t all = 0;
 };
 
+// What a transaction does in one shard.
+struct Part {
+  struct Read {
+    std::string_view key;
+    std::uint64_t hash = 0;
+    std::uint64_t sequence = 0;  // 0: there was nothing
+  };
+  struct Write {
+    Put put;
+    bool removes = false;  // the key, and nothing else of the put counts
+  };
+  std::vector<Read> reads;
+  std::vector<Write> writes;  // of a key at most one
+  Queue queue = kSmall;       // found by make_room()
+};
+
 // Which way a list goes. `past` is the place after which (backwards: before which) it begins; 0: at the end.
 struct Walk {
   std::uint64_t past = 0;
@@ -126,6 +142,23 @@ class Shard {
   Result<std::pair<Room, bool>> touch(std::string_view key, std::uint64_t hash, std::int64_t expires_ms);
   Result<std::pair<Room, std::int64_t>> incr(std::string_view key, std::uint64_t hash, std::int64_t delta);
   Result<std::uint64_t> clear();
+
+  // --- The part of a transaction that lies here (commit.cc). All but settle() between enter() and leave(). ---
+
+  void enter() LARDER_ACQUIRE(lock_);
+  void leave() LARDER_RELEASE(lock_);
+  // What was read is still so.
+  bool unchanged(const Part& part) const LARDER_REQUIRES(lock_);
+  // For all of it; kTooLarge: it can never have it.
+  Result<Room> make_room(Part& part) LARDER_REQUIRES(lock_);
+  // Notes and writes it where nobody looks.
+  void write(Part& part, std::uint64_t number) LARDER_REQUIRES(lock_);
+  // Readers wait from here on ...
+  void hide() LARDER_REQUIRES(lock_);
+  // ... until here. In between the transaction has happened.
+  void show() LARDER_REQUIRES(lock_);
+  // What the process that had this slot before left half done; before the slot's new owner makes a transaction.
+  void settle(std::uint32_t slot);
 
   // --- The whole ---
 
@@ -193,6 +226,8 @@ class Shard {
   Seen visit(std::string_view key, std::uint64_t hash, Take&& take) const;
   template <typename Take>
   bool read(std::string_view key, std::uint64_t hash, Take&& take);
+  template <typename Take>
+  bool read_waiting(std::string_view key, std::uint64_t hash, Take&& take) const;
   void raise_frequency(Word& slot, std::uint64_t word) const;
   EntryInfo info_of(const Record& record) const;
   // Expired, or one of its tags was evicted.
@@ -228,6 +263,22 @@ class Shard {
   void repair() LARDER_REQUIRES(lock_);
   void clear_locked() LARDER_REQUIRES(lock_);
   std::uint64_t next_sequence() { return files_->globals().sequence.fetch_add(1, std::memory_order_relaxed); }
+
+  static std::uint64_t bytes_most(const Put& put);
+  static std::uint64_t tombstone_bytes(std::size_t key_size);
+  // Of the put's record, but for sequence and time.
+  RecordHead head_of(const Put& put, const std::optional<Found>& old, Extras& extras, std::uint32_t& content) const
+      LARDER_REQUIRES(lock_);
+  // The same at any place; where it begins.
+  std::uint64_t write_record(std::uint32_t segment, std::uint32_t at, RecordHead head, std::uint32_t content,
+                             const Extras& extras, std::string_view key, std::string_view value) LARDER_REQUIRES(lock_);
+
+  // commit.cc
+  // Makes the noted records entries, as far as they are not. `suspect`: they are bytes like any other.
+  void carry_out(bool suspect) LARDER_REQUIRES(lock_);
+  void blot_out() LARDER_REQUIRES(lock_);
+  void forget_transaction() LARDER_REQUIRES(lock_);
+  void repair_transaction() LARDER_REQUIRES(lock_);
 
   // room.cc
   enum class Need { kEntry, kPinned, kTombstone, kMoving };

@@ -103,7 +103,7 @@ Result<std::unique_ptr<Store>> Store::open_on(std::shared_ptr<Files> files, cons
 Status Store::start(bool fresh_mapping) {
   if (fresh_mapping) TRY(bring_up());
   if (!files_->read_only()) {
-    TRY(membership_.join());
+    TRY(join());
     joined_.store(true, std::memory_order_release);
   }
   watch_forks();
@@ -160,6 +160,38 @@ Status Store::bring_up() {
   return {};
 }
 
+Status Store::join() {
+  TRY(membership_.join());
+  // Whether transactions of the slot's last owner happened is known while the slot says so, which our first one ends.
+  for (const auto& shard : shards_) shard->settle(membership_.self().slot);
+  return {};
+}
+
+bool Store::go_first(const void* transaction) {
+  Half& word = files_->globals().first_in_line;
+  std::uint32_t seen = word.load(std::memory_order_acquire);
+  if (seen != 0 && membership_.alive(seen)) return first_.load() == transaction;
+  if (!word.compare_exchange_strong(seen, membership_.self().word(), std::memory_order_acq_rel)) return false;
+  first_.store(transaction);
+  return true;
+}
+
+void Store::went_first(const void* transaction) {
+  if (first_.load() != transaction) return;
+  first_.store(nullptr);
+  std::uint32_t mine = membership_.self().word();
+  files_->globals().first_in_line.compare_exchange_strong(mine, 0, std::memory_order_acq_rel);
+}
+
+bool Store::may_go(const void* transaction) {
+  Half& word = files_->globals().first_in_line;
+  std::uint32_t seen = word.load(std::memory_order_acquire);
+  if (__builtin_expect(seen == 0, 1) || first_.load() == transaction) return true;
+  if (membership_.alive(seen)) return false;
+  word.compare_exchange_strong(seen, 0, std::memory_order_acq_rel);
+  return true;
+}
+
 Status Store::rejoin() {
   MutexLock lock(joining_);
   if (joined_.load(std::memory_order_acquire)) return {};
@@ -169,7 +201,7 @@ Status Store::rejoin() {
     flusher_ = std::make_unique<Flusher>(files_);
     forked_ = false;
   }
-  TRY(membership_.join());
+  TRY(join());
   joined_.store(true, std::memory_order_release);
   return {};
 }
@@ -248,12 +280,20 @@ Store::~Store() {
   }
 }
 
-void Store::before_fork() LARDER_NO_THREAD_SAFETY_ANALYSIS { joining_.lock(); }
-void Store::after_fork_in_parent() LARDER_NO_THREAD_SAFETY_ANALYSIS { joining_.unlock(); }
+void Store::before_fork() LARDER_NO_THREAD_SAFETY_ANALYSIS {
+  joining_.lock();
+  committing_.lock();
+}
+void Store::after_fork_in_parent() LARDER_NO_THREAD_SAFETY_ANALYSIS {
+  committing_.unlock();
+  joining_.unlock();
+}
 void Store::after_fork_in_child() LARDER_NO_THREAD_SAFETY_ANALYSIS {
   membership_.forget();
   joined_.store(false, std::memory_order_release);
   forked_ = true;
+  first_.store(nullptr);
+  committing_.unlock();
   joining_.unlock();
 }
 

@@ -42,6 +42,18 @@ class Store {
   Status forget_tags(std::uint64_t swept);
   Status change(const SettingsChange& wanted);
 
+  // Transactions of this Cache are decided one after another: the process's slot has one word for that.
+  Mutex& committing() LARDER_RETURN_CAPABILITY(committing_) { return committing_; }
+  // Number `number` has happened.
+  void decide(std::uint64_t number) {
+    files_->process(membership_.self().slot).committed.store(number, std::memory_order_release);
+  }
+  // Which transaction goes before others. False: somebody else does.
+  bool go_first(const void* transaction);
+  void went_first(const void* transaction);
+  // Nobody goes before this one, or he takes too long.
+  bool may_go(const void* transaction);
+
   // The largest value: with any key it fits a segment.
   std::uint64_t value_most() const { return value_most_; }
 
@@ -95,6 +107,7 @@ class Store {
   Status start(bool fresh_mapping);
   Status bring_up();
   Status rejoin();
+  Status join();
 
   const std::shared_ptr<Files> files_;
   const Now now_;
@@ -107,6 +120,8 @@ class Store {
   std::atomic<bool> joined_{false};
   Mutex joining_;
   Mutex tagging_;
+  Mutex committing_;
+  std::atomic<const void*> first_{nullptr};  // of this Cache's transactions
   bool forked_ = false;
 };
 

@@ -46,10 +46,14 @@ Error damaged(std::string_view key) {
 
 std::uint64_t Shard::append(std::uint32_t number, RecordHead head, std::uint32_t content, const Extras& extras,
                             std::string_view key, std::string_view value) {
-  const std::uint32_t used = segment(number).used.load(std::memory_order_relaxed);
-  LARDER_CHECK(used + head.bytes() <= segment_bytes_);
+  return write_record(number, segment(number).used.load(std::memory_order_relaxed), head, content, extras, key, value);
+}
+
+std::uint64_t Shard::write_record(std::uint32_t number, std::uint32_t at, RecordHead head, std::uint32_t content,
+                                  const Extras& extras, std::string_view key, std::string_view value) {
+  LARDER_CHECK(at + head.bytes() <= segment_bytes_);
   head.checksum = content ^ head.salt(generations_[number].load(std::memory_order_relaxed));
-  const std::uint64_t offset = (std::uint64_t{number} << shift_) + used;
+  const std::uint64_t offset = (std::uint64_t{number} << shift_) + at;
   Writer writer(log_ + offset);
   std::uint64_t words[7] = {head.word0(), head.word1(), head.word2()};
   std::size_t count = 3;
@@ -150,6 +154,7 @@ void Shard::apply_redo() {
 void Shard::repair() {
   if (state_.redo.valid.load(std::memory_order_acquire) != 0) apply_redo();
   index_.repair();
+  repair_transaction();
   if (state_.clearing.load(std::memory_order_relaxed) != 0) clear_locked();
   for (std::uint32_t i = first_; i < first_ + count_; ++i) {
     SegmentState& at = segment(i);
@@ -206,18 +211,30 @@ bool Shard::holds(const When& when, const std::optional<Found>& old) const {
   return there == (when.kind == When::kPresent);
 }
 
-Result<bool> Shard::put_locked(const Put& put, Queue queue, const std::optional<Found>& old) {
-  const std::uint32_t to = active(queue);
+std::uint64_t Shard::bytes_most(const Put& put) { return put_head(put).bytes(); }
+
+std::uint64_t Shard::tombstone_bytes(std::size_t key_size) { return head_for(key_size, 0, kTombstone).bytes(); }
+
+RecordHead Shard::head_of(const Put& put, const std::optional<Found>& old, Extras& extras,
+                          std::uint32_t& content) const {
   RecordHead head = put_head(put);
   head.flags &= static_cast<std::uint16_t>(~kHasFirst);
-  Extras extras = put.extras;
-  std::uint32_t content = put.content;
+  extras = put.extras;
+  content = put.content;
   if (__builtin_expect(put.keeps_place && old && !over(old->record), 0)) {
     extras.first = old->record.place();
     head.flags |= kHasFirst;
     content ^= put.extras.content() ^ extras.content();
   }
   if (old || fading()) head.flags |= kHasOlder;
+  return head;
+}
+
+Result<bool> Shard::put_locked(const Put& put, Queue queue, const std::optional<Found>& old) {
+  const std::uint32_t to = active(queue);
+  Extras extras;
+  std::uint32_t content = 0;
+  RecordHead head = head_of(put, old, extras, content);
   Word* const slot = old ? old->slot : TRY(index_.free_slot(put.hash));
   head.sequence = next_sequence();
   head.stored_ms = now_.coarse_ms();

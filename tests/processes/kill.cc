@@ -6,8 +6,12 @@
 // must have the last answered value, or the one that was on its way when its writer died. Where room is made it may be
 // missing; it may never be older, or of another key, or torn. A reader watches all the time.
 //
+// Writers also move amounts between accounts that lie in different shards, by transactions that write the same number
+// under several keys besides: the sum of the accounts never changes, and a reader who has seen a number under one key
+// never sees a lower one under another.
+//
 //   larder_kill [--kills N] [--seed N] [--only STEP] [--verbose]
-#include <larder/cache.h>
+#include <larder/transaction.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -37,17 +41,47 @@ namespace {
 
 using engine::Step;
 
-constexpr std::array<const char*, static_cast<std::size_t>(Step::kCount)> kStepNames = {
-    "locked",         "record_half",    "record_whole",  "redo_half",         "redo_noted",      "used_moved",
-    "accounts_moved", "slot_stored",    "redo_done",     "split_marked",      "split_copied",    "split_published",
-    "split_cleaned",  "overflow_taken", "segment_taken", "segment_headed",    "segment_active",  "victim_chosen",
-    "victim_step",    "victim_moved",   "victim_empty",  "generation_raised", "victim_draining", "segment_freed",
-    "clear_noted",    "clear_half",     "flushed"};
+constexpr std::array<const char*, static_cast<std::size_t>(Step::kCount)> kStepNames = {"locked",
+                                                                                        "record_half",
+                                                                                        "record_whole",
+                                                                                        "redo_half",
+                                                                                        "redo_noted",
+                                                                                        "used_moved",
+                                                                                        "accounts_moved",
+                                                                                        "slot_stored",
+                                                                                        "redo_done",
+                                                                                        "split_marked",
+                                                                                        "split_copied",
+                                                                                        "split_published",
+                                                                                        "split_cleaned",
+                                                                                        "overflow_taken",
+                                                                                        "segment_taken",
+                                                                                        "segment_headed",
+                                                                                        "segment_active",
+                                                                                        "victim_chosen",
+                                                                                        "victim_step",
+                                                                                        "victim_moved",
+                                                                                        "victim_empty",
+                                                                                        "generation_raised",
+                                                                                        "victim_draining",
+                                                                                        "segment_freed",
+                                                                                        "clear_noted",
+                                                                                        "clear_half",
+                                                                                        "transaction_noted",
+                                                                                        "transaction_written",
+                                                                                        "transaction_hidden",
+                                                                                        "transaction_decided",
+                                                                                        "transaction_step",
+                                                                                        "transaction_done",
+                                                                                        "flushed"};
 
 // --- What the dead leave behind --------------------------------------------------------------------------------------
 
 constexpr int kWriters = 3;
 constexpr int kKeys = 150;  // of each writer
+constexpr int kAccounts = 8;
+constexpr int kEach = 1000;  // on each account at first
+constexpr int kMarks = 4;    // keys that always have the same number
 
 // The value of a key is a number, 0 when it is absent; from it follow the bytes.
 struct Noted {
@@ -62,6 +96,7 @@ struct Journal {
   std::atomic<std::uint64_t> next;
   std::atomic<std::uint64_t> calls;
   std::atomic<bool> stop;
+  std::atomic<bool> clears;  // in this round somebody clears
   std::atomic<bool> wrong;
   char what[400];
 };
@@ -71,6 +106,9 @@ void fail(Journal& journal, const std::string& what) {
 }
 
 std::string key_name(int writer, int key) { return "writer " + std::to_string(writer) + " key " + std::to_string(key); }
+
+std::string account(std::uint64_t i) { return "account " + std::to_string(i % kAccounts); }
+std::string mark(std::uint64_t i) { return "mark " + std::to_string(i % kMarks); }
 
 std::string value_of(const std::string& key, std::uint64_t number, bool large) {
   const std::uint64_t size = number * 0x9e3779b97f4a7c15ULL >> 52;  // up to 4095
@@ -153,7 +191,20 @@ T must(Journal& journal, Result<T> result) {
       if (noted.answered != noted.on_its_way) continue;
       const std::string key = key_name(task.writer, number);
       const std::uint64_t what = random() % 100;
-      if (task.clears && what == 0) {
+      if (what >= 98 && !task.clears) {
+        const std::uint64_t from = random();
+        const std::uint64_t to = random();
+        must(journal, cache.transact(
+                          [&](Transaction& t) -> Status {
+                            if (Result<std::int64_t> r = t.incr(account(from), -1); !r.ok()) return r.error();
+                            if (Result<std::int64_t> r = t.incr(account(to), 1); !r.ok()) return r.error();
+                            for (std::uint64_t i = 0; i < kMarks; ++i) {
+                              if (Result<std::int64_t> r = t.incr(mark(i)); !r.ok()) return r.error();
+                            }
+                            return {};
+                          },
+                          60'000));
+      } else if (task.clears && what == 0) {
         journal.clearing = 1;
         must(journal, cache.clear());
         for (auto& of_writer : journal.keys) {
@@ -198,12 +249,41 @@ T must(Journal& journal, Result<T> result) {
   engine::leave(0);
 }
 
+void check_sum(Journal& journal, Cache& cache) {
+  std::int64_t sum = 0;
+  // Whatever the work sees must be right, even when it is run again.
+  must(journal, cache.transact(
+                    [&](Transaction& t) -> Status {
+                      sum = 0;
+                      for (std::uint64_t i = 0; i < kAccounts; ++i) {
+                        Result<std::optional<std::string>> value = t.get(account(i));
+                        if (!value.ok()) return value.error();
+                        sum += value->has_value() ? std::stoll(**value) : 0;
+                      }
+                      if (sum != kAccounts * kEach)
+                        fail(journal, "the accounts have " + std::to_string(sum) + " together");
+                      return {};
+                    },
+                    60'000));
+}
+
 [[noreturn]] void watch(Journal& journal, const World& world, std::uint64_t seed) {
   {
     Cache cache = open(world);
     std::mt19937_64 random(seed);
     std::string value;
+    const auto number = [&](const std::string& key) { return cache.get(key, value) ? std::stoll(value) : 0; };
     while (!journal.stop && !journal.wrong) {
+      if (!journal.clears && random() % 4 == 0) {
+        const std::uint64_t one = random();
+        const std::uint64_t other = random();
+        const long long before = number(mark(one));
+        const long long after = number(mark(other));
+        if (after < before)
+          fail(journal,
+               "a reader saw half of a transaction: " + std::to_string(before) + " and then " + std::to_string(after));
+      }
+      if (!journal.clears && random() % 16 == 0) check_sum(journal, cache);
       const std::string key = key_name(static_cast<int>(random() % kWriters), static_cast<int>(random() % kKeys));
       if (cache.get(key, value) && !number_in(key, value, world.evicts))
         fail(journal, key + ": a reader sees a torn or foreign value");
@@ -239,6 +319,7 @@ class Test {
     const bool clears = at == Step::kClearNoted || at == Step::kClearHalf;
     const bool splits = at >= Step::kSplitMarked && at <= Step::kOverflowTaken;
     journal_->stop = false;
+    journal_->clears = clears;
     std::map<pid_t, Task> writers;
     const int count = clears ? 1 : kWriters;
     pid_t doomed = 0;
@@ -355,9 +436,16 @@ class Test {
     world_.options.durability = worlds_ % 4 < 2 ? Durability::kNone : Durability::kTimed;
     world_.options.flush_every_ms = 3;
     cache_.emplace(open(world_));
+    open_accounts();
     forget();
   }
 
+  // Pinned, so that they stay where room is made; their successors are too.
+  void open_accounts() {
+    for (std::uint64_t i = 0; i < kAccounts; ++i)
+      must(*journal_, cache_->set(account(i), std::to_string(kEach), {.pinned = true}));
+    for (std::uint64_t i = 0; i < kMarks; ++i) must(*journal_, cache_->set(mark(i), "0", {.pinned = true}));
+  }
   void forget() {
     for (auto& of_writer : journal_->keys) {
       for (Noted& each : of_writer) each.answered = each.on_its_way = 0;
@@ -367,6 +455,7 @@ class Test {
   }
   void forget_everything() {
     must(*journal_, cache_->clear());
+    open_accounts();
     forget();
   }
 
@@ -401,6 +490,15 @@ class Test {
                           std::to_string(journal_->counting.load()));
     journal_->counted = journal_->counting = counter;
     journal_->clearing = 0;
+    if (!journal_->clears) {
+      check_sum(*journal_, *cache_);
+      std::string first;
+      cache_->get(mark(0), first);
+      for (std::uint64_t i = 1; i < kMarks; ++i) {
+        cache_->get(mark(i), value);
+        if (value != first) fail(*journal_, "half of a transaction is there: " + first + " and " + value);
+      }
+    }
     return !journal_->wrong;
   }
 
