@@ -187,6 +187,7 @@ struct TagStats {
 };
 
 class Transaction;  // larder/transaction.h
+struct Changes;     // larder/feed.h
 
 class Cache {
  public:
@@ -281,6 +282,13 @@ class Cache {
   // Runs `work` on a transaction and commits it: all or nothing, for readers in all processes and for a death at any
   // moment. See larder/transaction.h.
   Status transact(const std::function<Status(Transaction&)>& work, std::int64_t deadline_ms = 10'000);
+
+  // The next at most `limit` changes after sequence `after`; with limit 0 none, but where the feed is now. Nothing that
+  // changes later has a sequence up to `next`. See larder/feed.h.
+  Result<Changes> changes(std::uint64_t after, std::size_t limit = 1000) const;
+  // Waits until there may be changes after `after`; false: there were none. Looks again and again, less and less often,
+  // at least every 10 ms.
+  bool wait_changes(std::uint64_t after, std::int64_t timeout_ms) const;
 
   // As kept in the directory; the settings as they are now.
   Options options() const;

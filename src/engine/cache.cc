@@ -1,5 +1,6 @@
 // The public face: tests arguments, picks the shard, waits where a shard says that it must.
 #include <larder/cache.h>
+#include <larder/feed.h>
 
 #include <algorithm>
 #include <chrono>
@@ -583,6 +584,54 @@ Options Cache::options() const {
 Status Cache::change(const SettingsChange& settings) {
   TRY(impl_->store->ready_to_write());
   return impl_->store->change(settings);
+}
+
+Result<Changes> Cache::changes(std::uint64_t after, std::size_t limit) const {
+  constexpr int kAttempts = 20;
+  Store& store = *impl_->store;
+  if (!store.ready())
+    return Error{Code::kUnavailable, directory().string() + ": no place among its processes; close one"};
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const std::uint64_t horizon = store.files()->globals().sequence.load(std::memory_order_seq_cst);
+    Changes changes;
+    changes.next = after;
+    bool free = true;
+    for (const auto& shard : store.shards()) free = free && shard->seen_free();
+    // Somebody died there, and nobody has put it right yet: nothing can be said.
+    if (!free) return changes;
+    changes.next = horizon > 0 ? horizon - 1 : 0;
+    if (limit == 0) return changes;
+    std::map<std::uint64_t, ChangeEvent> events;
+    Shard::Fed fed = Shard::Fed::kAll;
+    for (const auto& shard : store.shards()) {
+      fed = shard->changes(after, horizon, limit, Store::stripe(), events);
+      if (fed != Shard::Fed::kAll) break;
+    }
+    if (fed == Shard::Fed::kAgain) continue;
+    changes.lost = fed == Shard::Fed::kLost || after >= horizon;
+    if (changes.lost) return changes;
+    if (events.size() >= limit) changes.next = events.rbegin()->first;
+    for (auto& [sequence, event] : events) changes.events.push_back(std::move(event));
+    return changes;
+  }
+  return Error{Code::kUnavailable, directory().string() + ": changes too fast to be read without a lock; ask again"};
+}
+
+bool Cache::wait_changes(std::uint64_t after, std::int64_t timeout_ms) const {
+  constexpr auto kLongest = std::chrono::microseconds(10'000);
+  Store& store = *impl_->store;
+  const engine::Word& next = store.files()->globals().sequence;
+  const auto until =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(std::clamp<std::int64_t>(timeout_ms, 0, 1LL << 40));
+  auto pause = std::chrono::microseconds(50);
+  while (next.load(std::memory_order_acquire) <= after + 1) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= until) return false;
+    std::this_thread::sleep_for(std::min(
+        pause, std::chrono::duration_cast<std::chrono::microseconds>(until - now) + std::chrono::microseconds(1)));
+    pause = std::min(pause * 2, kLongest);
+  }
+  return true;
 }
 
 Status Cache::transact(const std::function<Status(Transaction&)>& work, std::int64_t deadline_ms) {

@@ -37,7 +37,8 @@ Shard::Shard(std::shared_ptr<Files> files, const Membership& membership, std::ui
       index_(files_, number),
       lock_(state_.lock, membership),
       populated_(count_),
-      walked_(count_) {}
+      walked_(count_),
+      followed_(count_) {}
 
 // Finds the key's record and hands it to take(record, place, generation, slot, word), which says whether what it took
 // was consistent; if not, the search starts over.

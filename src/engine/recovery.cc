@@ -300,6 +300,7 @@ Status Shard::rebuild_locked(bool after_power_loss) {
   Word& sequence = files_->globals().sequence;
   const std::uint64_t next = last + 1 + (after_power_loss ? kSequenceGap : 0);
   if (sequence.load(relaxed) < next) sequence.store(next, relaxed);
+  raise_feed_floor(sequence.load(relaxed) - 1);  // what was damaged or lost nobody knows
   sweep();
   recount_spare();
   return {};

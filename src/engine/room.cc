@@ -431,7 +431,11 @@ bool Shard::deal_with(std::uint32_t victim, const Record& record, std::uint64_t 
   const std::uint32_t rule = state_.victim_rule.load(std::memory_order_relaxed);
   const bool second = (rule & kSecondWalk) != 0;
   if (head.kind() == kTombstone) {
-    if (second || !older_may_exist(head.sequence, victim)) return true;
+    if (second) return true;
+    if (!older_may_exist(head.sequence, victim)) {
+      raise_feed_floor(head.sequence);
+      return true;
+    }
     return move_on(record, 0, nullptr, 0, 0);
   }
   if (head.kind() != kValue) return true;
@@ -502,6 +506,7 @@ void Shard::drop_all_in(std::uint32_t victim) {
   index_.for_each([&](std::uint64_t, Word& slot, std::uint64_t word) {
     if (Slot::offset(word) >> shift_ == victim) slots.push_back(&slot);
   });
+  raise_feed_floor(files_->globals().sequence.load(std::memory_order_relaxed) - 1);
   for (Word* slot : slots) {
     Change change;
     change.slot = slot;

@@ -7,8 +7,10 @@
 #pragma once
 
 #include <larder/cache.h>
+#include <larder/feed.h>
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -116,6 +118,16 @@ class Shard {
   void prefetch_bucket(std::uint64_t hash) const { index_.prefetch(hash); }
   // Adds to `items` the shard's live entries on the walk's way, at least the first `limit` of them.
   void collect(const Walk& walk, std::uint32_t stripe, std::vector<Item>& items);
+
+  // --- Those who follow changes: any thread (feed.cc) ---
+
+  // Nobody is in the middle of a change that had begun before the call. False: a process died in it, and who may only
+  // read cannot put it right.
+  bool seen_free();
+  enum class Fed { kAll, kLost, kAgain };
+  // Adds the changes with sequences between `after` and `horizon`; the first `limit` of all stay.
+  Fed changes(std::uint64_t after, std::uint64_t horizon, std::size_t limit, std::uint32_t stripe,
+              std::map<std::uint64_t, ChangeEvent>& events);
 
   // --- Writers. What they return beside the answer says whether to wait and call again. (write.cc) ---
 
@@ -280,6 +292,10 @@ class Shard {
   void forget_transaction() LARDER_REQUIRES(lock_);
   void repair_transaction() LARDER_REQUIRES(lock_);
 
+  // feed.cc
+  // Before a record with this sequence goes and nothing is left that tells of the change.
+  void raise_feed_floor(std::uint64_t sequence) LARDER_REQUIRES(lock_);
+
   // room.cc
   enum class Need { kEntry, kPinned, kTombstone, kMoving };
   Result<Room> reserve(Queue queue, std::uint64_t bytes, Need need = Need::kEntry) LARDER_REQUIRES(lock_);
@@ -379,6 +395,15 @@ class Shard {
   };
   std::vector<Walked> walked_;
   std::mutex walked_mutex_;
+
+  // Of this process: the last sequence in a segment, when its changes were last read. As above.
+  struct Followed {
+    std::uint64_t generation = ~std::uint64_t{0};
+    std::uint32_t used = 0;
+    std::uint64_t most = 0;
+  };
+  std::vector<Followed> followed_;
+  std::mutex followed_mutex_;
 
  public:
   // Raised when a segment was freed, for the flusher: freed segments are written again once they are on the disk.

@@ -302,6 +302,7 @@ void Shard::remove(const Found& entry, std::uint64_t tombstone_sequence, std::ui
   change.drop_offset = Slot::offset(entry.word);
   change.drop_bytes = static_cast<std::uint32_t>(entry.record.head.bytes());
   change.entries = -1;
+  if (tombstone_sequence == 0) raise_feed_floor(entry.record.head.sequence);
   if (tombstone_sequence != 0) {
     const std::string_view key(entry.record.key(), entry.record.head.key_size);
     RecordHead head = head_for(key.size(), 0, kTombstone);
@@ -465,6 +466,8 @@ Result<std::pair<Room, std::int64_t>> Shard::incr(std::string_view key, std::uin
 
 bool Shard::evict_tag(std::uint64_t tag, std::uint64_t before) {
   Guard guard(*this);
+  // Whose copies are dead nobody can say; who starts over from here on finds them dead.
+  raise_feed_floor(next_sequence());
   return tags_.evict(tag, before);
 }
 
@@ -489,6 +492,7 @@ Result<std::uint64_t> Shard::clear() {
 
 void Shard::clear_locked() {
   state_.clear_sequence.store(next_sequence(), std::memory_order_release);
+  raise_feed_floor(state_.clear_sequence.load(std::memory_order_relaxed));
   // On the disk before anything goes: half of what was there may come back after a power loss, and of a key's records
   // the wrong half. Nobody can be told here; whoever called clear() is told by his own sync.
   if (!unordered()) (void)files_->sync_ctl();
