@@ -59,7 +59,7 @@ struct Options {
   Durability durability = Durability::kTimed;
   std::uint32_t flush_every_ms = 1000;  // for kTimed
   Policy policy = Policy::kS3Fifo;
-  std::uint64_t entry_limit = 0;     // how many entries at most; 0: as many as fit
+  std::uint64_t entry_limit = 0;     // how many entries at most, shared out evenly to the shards; 0: as many as fit
   std::uint64_t capacity_bytes = 0;  // what size_limit_bytes may be raised to later; default four times it
 
   // These count for this opener alone.

@@ -319,6 +319,38 @@ TEST_F(EntriesTest, SettingsChangeForAllOpeners) {
   EXPECT_THAT(faults(), IsEmpty());
 }
 
+TEST_F(EntriesTest, KeepsToALimitOnEntries) {
+  cache_->change({.entry_limit = 100}).value();
+  for (int i = 0; i < 10; ++i) cache_->set("pinned " + std::to_string(i), "v", {.pinned = true}).value();
+  for (int i = 0; i < 5000; ++i) {
+    cache_->set("key " + std::to_string(i), "v").value();
+    ASSERT_LE(cache_->stats().entries, 100u);
+    // What is read stays; what was just written is there.
+    ASSERT_EQ(get("key " + std::to_string(i)), "v");
+    if (i % 10 == 0) (void)get("key 3");
+  }
+  EXPECT_GT(cache_->stats().entries, 90u);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(get("pinned " + std::to_string(i)), "v");
+  cache_->change({.entry_limit = 40}).value();
+  cache_->cull().value();
+  EXPECT_LE(cache_->stats().entries, 40u);
+  // An entry that is there may be set at the limit, with any policy.
+  cache_->change({.policy = Policy::kNone}).value();
+  cache_->set("pinned 1", "w", {.pinned = true}).value();
+  Status refused;
+  for (int i = 0; refused.ok() && i < 100; ++i) refused = cache_->set("more " + std::to_string(i), "v");
+  EXPECT_THAT(refused.error().message, HasSubstr("policy is none"));
+  EXPECT_EQ(cache_->change({.entry_limit = 1}).error().code, Code::kInvalid);
+  // What was evicted stays away.
+  cache_->flush().value();
+  const std::uint64_t entries = cache_->stats().entries;
+  cache_.reset();
+  engine::lose_power(directory_.path());
+  open();
+  EXPECT_EQ(cache_->stats().entries, entries);
+  EXPECT_THAT(faults(), IsEmpty());
+}
+
 TEST_F(EntriesTest, CountsByShardAndByTag) {
   cache_->set("a", "12345", {.tags = {"x", "y"}}).value();
   cache_->set("b", "12345", {.tags = {"y"}}).value();

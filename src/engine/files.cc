@@ -205,6 +205,9 @@ Status Files::create(const Options& options) {
                                      ", gives more than 128 GiB to each of "
                                      "size_limit_bytes " +
                                      std::to_string(block.size_limit_bytes)};
+  if (block.entry_limit != 0 && block.entry_limit < block.shards)
+    return Error{Code::kInvalid, "entry_limit is " + std::to_string(block.entry_limit) + ", less than one to each of " +
+                                     std::to_string(block.shards) + " shards"};
   if (options.policy > Policy::kNone)
     return Error{Code::kInvalid, "policy is " + std::to_string(block.policy) + ", there are 0 to 4"};
   if (block.durability > 2) return Error{Code::kInvalid, "durability is none of none, timed, each"};

@@ -230,12 +230,82 @@ bool Shard::room_for_moving(Queue queue, std::uint64_t bytes) {
   return make_ready(to, segment(to).used.load(std::memory_order_relaxed) + bytes).ok();
 }
 
+std::uint64_t Shard::entries_most() const {
+  const std::uint64_t limit = files_->globals().settings.entry_limit.load(std::memory_order_relaxed);
+  return limit == 0 ? ~std::uint64_t{0} : std::max<std::uint64_t>(limit / files_->geometry().shards, 1);
+}
+
+// A limit on entries is kept one by one, since a segment may hold all of them: a hand goes over the records in the
+// order in which their segments were opened and takes the first that was not read since it came by, as CLOCK does.
+Result<Room> Shard::evict_entries(std::uint64_t most) {
+  const Policy policy = files_->settings().policy;
+  // Each record is passed four times at most before its frequency is used up.
+  std::uint64_t patience = 8 * std::uint64_t{count_} * segment_bytes_;
+  while (state_.entries.load(std::memory_order_relaxed) > most && patience > 0) {
+    if (policy == Policy::kNone)
+      return Error{Code::kNoSpace,
+                   files_->path().string() + ": holds as many entries as it may, and its policy is none"};
+    const bool valid = mine(hand_.segment) && segment(hand_.segment).use.load(std::memory_order_relaxed) >= kOpen &&
+                       segment(hand_.segment).use.load(std::memory_order_relaxed) <= kClosed &&
+                       generations_[hand_.segment].load(std::memory_order_relaxed) == hand_.generation;
+    const std::uint32_t used =
+        valid ? std::min(segment(hand_.segment).used.load(std::memory_order_relaxed), segment_bytes_) : 0;
+    const std::uint64_t base = std::uint64_t{valid ? hand_.segment : 0} << shift_;
+    const std::optional<Record> record =
+        hand_.offset < used ? Record::read(log_ + base + hand_.offset, used - hand_.offset) : std::nullopt;
+    if (!record) {
+      patience -= std::min<std::uint64_t>(patience, 4096);
+      hand_ = next_for_hand();
+      continue;
+    }
+    const std::uint64_t offset = base + hand_.offset;
+    hand_.offset += static_cast<std::uint32_t>(record->head.bytes());
+    patience -= std::min(patience, record->head.bytes());
+    if (record->head.kind() != kValue || (record->head.flags & kIsPinned) != 0) continue;
+    const std::uint64_t hash = key_hash({record->key(), record->head.key_size});
+    Word* slot = index_.find_offset(hash, offset);
+    if (slot == nullptr) continue;
+    const std::uint64_t word = slot->load(std::memory_order_relaxed);
+    if (policy != Policy::kLeastRecentlyStored && Slot::frequency(word) > 0 && !over(*record)) {
+      std::uint64_t expected = word;
+      slot->compare_exchange_strong(expected, word - Slot::kFrequencyOne, std::memory_order_relaxed);
+      continue;
+    }
+    const Room room = TRY(reserve(kSmall, record->head.bytes(), Need::kTombstone));
+    if (room != Room::kReady) return room;
+    if (!Slot::same(slot->load(std::memory_order_relaxed), word)) continue;
+    const bool ended = now_.past(record->expires_ms);
+    remove({slot, word, *record}, next_sequence(), active(kSmall));
+    count_one(ended ? state_.expirations : state_.evictions);
+  }
+  if (state_.entries.load(std::memory_order_relaxed) > most)
+    return Error{Code::kNoSpace, files_->path().string() + ": holds as many entries as it may, and all are pinned"};
+  return Room::kReady;
+}
+
+// The segment that was opened next after the hand's, or the first.
+Shard::Hand Shard::next_for_hand() const {
+  std::uint32_t next = kNone;
+  std::uint32_t first = kNone;
+  const auto opened = [&](std::uint32_t i) { return segment(i).opened.load(std::memory_order_relaxed); };
+  for (std::uint32_t i = first_; i < first_ + count_; ++i) {
+    const std::uint32_t use = segment(i).use.load(std::memory_order_relaxed);
+    if (use != kOpen && use != kClosed) continue;
+    if (first == kNone || opened(i) < opened(first)) first = i;
+    if (opened(i) > hand_.opened && (next == kNone || opened(i) < opened(next))) next = i;
+  }
+  if (next == kNone) next = first;
+  if (next == kNone) return {};
+  return {next, sizeof(SegmentHeader), generations_[next].load(std::memory_order_relaxed), opened(next)};
+}
+
 Result<std::uint64_t> Shard::shrink() {
   Guard guard(*this);
   const auto gone_so_far = [&] {
     return state_.evictions.load(std::memory_order_relaxed) + state_.expirations.load(std::memory_order_relaxed);
   };
   const std::uint64_t before = gone_so_far();
+  (void)evict_entries(entries_most());  // as many as can go now
   for (std::uint32_t round = 0; round < 8 * count_ && segments_with(kOpen) > allowed_segments(); ++round) {
     const Progress progress = evict_step(~std::uint64_t{0});
     if (progress != Progress::kSome && progress != Progress::kDone) break;

@@ -330,6 +330,18 @@ class Shard {
   bool older_may_exist(std::uint64_t sequence, std::uint32_t except) const;
   std::uint32_t allowed_segments() const;
   std::uint32_t pinned_segments() const;
+  std::uint64_t entries_most() const;
+  // Makes room among the entries: until there are no more than `most`.
+  Result<Room> evict_entries(std::uint64_t most) LARDER_REQUIRES(lock_);
+  // Where this process goes on looking for one to evict.
+  struct Hand {
+    std::uint32_t segment = kNone;
+    std::uint32_t offset = 0;
+    std::uint64_t generation = 0;
+    std::uint64_t opened = 0;
+  };
+  Hand next_for_hand() const LARDER_REQUIRES(lock_);
+  Hand hand_ LARDER_GUARDED_BY(lock_);
   std::uint32_t segments_with(SegmentUse from) const;  // in this state of use or a later one
   void recount_spare() LARDER_REQUIRES(lock_);
   void remember_ghost(std::uint64_t hash) LARDER_REQUIRES(lock_);

@@ -237,6 +237,9 @@ Status Store::change(const SettingsChange& wanted) {
     return Error{Code::kInvalid,
                  "policy is " + std::to_string(static_cast<unsigned>(config.policy)) + ", there are 0 to 4"};
   if (config.durability > Durability::kEach) return Error{Code::kInvalid, "durability is none of none, timed, each"};
+  if (config.entry_limit != 0 && config.entry_limit < g.shards)
+    return Error{Code::kInvalid, "entry_limit is " + std::to_string(config.entry_limit) + ", this cache has " +
+                                     std::to_string(g.shards) + " shards with one entry at least"};
   if (config.flush_every_ms == 0) return Error{Code::kInvalid, "flush_every_ms is 0, must be at least 1"};
   files_->store_settings(config);
   for (const auto& shard : shards_) shard->settings_changed();

@@ -269,6 +269,10 @@ void Shard::prepare(Put& put) const {
 
 Result<std::pair<Room, bool>> Shard::put_within(const Put& put) {
   const Queue queue = (put.flags & kIsPinned) != 0 ? kPinned : queue_for(put.hash);
+  const std::uint64_t most = entries_most();
+  if (__builtin_expect(state_.entries.load(std::memory_order_relaxed) >= most, 0) && !find(put.key, put.hash)) {
+    if (const Room room = TRY(evict_entries(most - 1)); room != Room::kReady) return std::pair{room, false};
+  }
   const Room room = TRY(reserve(queue, put_head(put).bytes()));
   if (room != Room::kReady) return std::pair{room, false};
   const std::optional<Found> old = find(put.key, put.hash);
