@@ -3,8 +3,9 @@
 //   cache.transact([](larder::Transaction& t) -> larder::Status {
 //     auto from = t.incr("account:1", -10);
 //     if (!from.ok()) return from.error();
-//     if (*from < 0) return larder::Error{larder::Code::kInvalid, "not enough on the account"};  // nothing has
-//     happened auto to = t.incr("account:2", 10); return to.ok() ? larder::Status{} : to.error();
+//     if (*from < 0) return larder::Error{larder::Code::kInvalid, "not enough on the account"};  // nothing happened
+//     auto to = t.incr("account:2", 10);
+//     return to.ok() ? larder::Status{} : to.error();
 //   });
 //
 // All of it happens or nothing, for readers in all processes and for the death of any process at any instruction: who
