@@ -418,6 +418,13 @@ class Test {
       case Step::kFlushed:
       case Step::kOverflowTaken:
         return 10;
+      case Step::kTransactionNoted:
+      case Step::kTransactionWritten:
+      case Step::kTransactionHidden:
+      case Step::kTransactionDecided:
+      case Step::kTransactionStep:
+      case Step::kTransactionDone:
+        return 40;
       default:
         return 400;
     }
