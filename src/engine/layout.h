@@ -237,11 +237,10 @@ struct Geometry {
     std::uint64_t wanted = std::bit_floor(size_limit / (256 * kMiB) + (size_limit < 256 * kMiB ? 1 : 0));
     return static_cast<std::uint32_t>(wanted > 16 ? 16 : wanted);
   }
-  // Up to 128 segments a shard: two are spare, and what is being filled or freed counts too (docs/design/engine.md).
+  // About 32 segments a shard: more make little difference to what is missed (docs/design/engine.md), and the largest value
+  // is what fits one.
   static constexpr std::uint32_t default_segment_shift(std::uint64_t size_limit, std::uint32_t shards) {
-    std::uint64_t bytes = size_limit / shards / 128;
-    // Each that is freed waits for the disk, so small shards have fewer.
-    if (bytes < kMiB) bytes = size_limit / shards / 32 < kMiB ? size_limit / shards / 32 : kMiB;
+    std::uint64_t bytes = size_limit / shards / 32;
     if (bytes < 128 * 1024) bytes = 128 * 1024;
     if (bytes > 16 * kMiB) bytes = 16 * kMiB;
     return static_cast<std::uint32_t>(std::bit_width(bytes) - 1);
