@@ -12,9 +12,8 @@
 // instruction. After a power loss the cache opens by itself with everything up to the last flush (Durability), and
 // never with a wrong value.
 //
-// Keys are 1 byte to 64 KiB, any bytes. Values are 0 bytes to Cache::value_bytes_max(); large ones lie in files of
-// their own and are read through a map like the others. Several keys in one step: larder/transaction.h. Values from a
-// stream: larder/stream.h. What changed: larder/feed.h.
+// Keys are 1 byte to 64 KiB, any bytes. Values are 0 bytes to Cache::value_bytes_max(). Several keys in one step:
+// larder/transaction.h. What changed: larder/feed.h.
 #pragma once
 
 #include <larder/result.h>
@@ -139,7 +138,7 @@ struct Stats {
   std::uint64_t evictions = 0;     // entries that went to make room
   std::uint64_t expirations = 0;   // entries whose time had come
   std::uint64_t pinned_bytes = 0;  // now: of value_bytes, what is never evicted
-  std::uint64_t blob_bytes = 0;    // now: of disk_bytes, large values in files of their own
+  std::uint64_t blob_bytes = 0;    // now: of disk_bytes, values in files of their own; none are written yet
   std::uint64_t repairs = 0;       // times that a dead process's unfinished write was put right
   std::uint32_t shards = 0;
   std::uint32_t processes = 0;  // that have it open now

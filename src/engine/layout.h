@@ -237,8 +237,8 @@ struct Geometry {
     std::uint64_t wanted = std::bit_floor(size_limit / (256 * kMiB) + (size_limit < 256 * kMiB ? 1 : 0));
     return static_cast<std::uint32_t>(wanted > 16 ? 16 : wanted);
   }
-  // About 32 segments a shard: more make little difference to what is missed (docs/design/engine.md), and the largest value
-  // is what fits one.
+  // About 32 segments a shard: more make little difference to what is missed (docs/design/engine.md), and the largest
+  // value is what fits one.
   static constexpr std::uint32_t default_segment_shift(std::uint64_t size_limit, std::uint32_t shards) {
     std::uint64_t bytes = size_limit / shards / 32;
     if (bytes < 128 * 1024) bytes = 128 * 1024;
