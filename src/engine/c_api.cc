@@ -311,7 +311,8 @@ int larder_open(const char* directory, const larder_options* options, larder_cac
     if (read.flush_every_ms != 0) wanted.flush_every_ms = read.flush_every_ms;
     wanted.create = !TRY(flag_of("must_exist", read.must_exist));
     wanted.read_only = TRY(flag_of("read_only", read.read_only));
-    *cache = new larder_cache{TRY(Cache::open(directory, wanted))};
+    Cache opened = TRY(Cache::open(directory, wanted));
+    *cache = new larder_cache{std::move(opened)};
     return false;
   });
 }
@@ -667,7 +668,8 @@ int larder_check(larder_cache* cache, int repair, larder_report** report, larder
   if (report != nullptr) *report = nullptr;
   return with_cache(cache, error, [&](Cache& opened) -> Result<bool> {
     if (report == nullptr) return missing("report");
-    *report = new larder_report{TRY(opened.check(repair != 0))};
+    larder::CheckReport found = TRY(opened.check(repair != 0));
+    *report = new larder_report{std::move(found)};
     return false;
   });
 }
