@@ -115,8 +115,7 @@ enum class Acknowledge { kNow, kLater };
 template <typename Change>
 auto with_room(Store& store, Shard& shard, Change&& change, Acknowledge acknowledge = Acknowledge::kNow)
     -> Result<typename decltype(change())::Value::second_type> {
-  constexpr auto kPatience = std::chrono::seconds(2);
-  std::optional<std::chrono::steady_clock::time_point> since;
+  engine::RoomWait waiting(store);
   for (;;) {
     auto [room, value] = TRY(change());
     if (__builtin_expect(shard.freed.load(std::memory_order_relaxed), 0)) {
@@ -127,18 +126,7 @@ auto with_room(Store& store, Shard& shard, Change&& change, Acknowledge acknowle
       if (acknowledge == Acknowledge::kNow) TRY(store.flusher().wrote());
       return value;
     }
-    if (room == Room::kFlush) {
-      TRY(store.flusher().flush());
-      continue;
-    }
-    const auto now = std::chrono::steady_clock::now();
-    if (!since) since = now;
-    if (now - *since > kPatience)
-      return Error{Code::kNoSpace, store.files()->path().string() +
-                                       ": the cache is full of pinned values; "
-                                       "let go of pins that are not needed any more"};
-    store.membership().bury_dead();
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    TRY(waiting.wait(room));
   }
 }
 

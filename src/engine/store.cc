@@ -13,6 +13,7 @@
 #include <bit>
 #include <cstring>
 #include <set>
+#include <thread>
 
 #include "base/try.h"
 #include "engine/tags.h"
@@ -298,6 +299,19 @@ void Store::after_fork_in_child() LARDER_NO_THREAD_SAFETY_ANALYSIS {
   first_.store(nullptr);
   committing_.unlock();
   joining_.unlock();
+}
+
+Status RoomWait::wait(Room room) {
+  constexpr auto kPinsPatience = std::chrono::seconds(2);
+  if (room == Room::kFlush) return store_.flusher().flush();
+  const auto now = std::chrono::steady_clock::now();
+  if (!since_) since_ = now;
+  if (now - *since_ > kPinsPatience)
+    return Error{Code::kNoSpace, store_.files()->path().string() +
+                                     ": the cache is full of pinned values; let go of pins that are not needed any more"};
+  store_.membership().bury_dead();
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  return {};
 }
 
 }  // namespace larder::engine

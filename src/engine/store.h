@@ -4,7 +4,9 @@
 #include <larder/cache.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/mutex.h"
@@ -123,6 +125,18 @@ class Store {
   Mutex committing_;
   std::atomic<const void*> first_{nullptr};  // of this Cache's transactions
   bool forked_ = false;
+};
+
+// What a writer does between two attempts to find room. Not while it holds a lock.
+class RoomWait {
+ public:
+  explicit RoomWait(Store& store) : store_(store) {}
+  // Waits for what `room` says is missing. kNoSpace: pins hold all of it, and go on to.
+  Status wait(Room room);
+
+ private:
+  Store& store_;
+  std::optional<std::chrono::steady_clock::time_point> since_;
 };
 
 }  // namespace larder::engine

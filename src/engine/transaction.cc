@@ -23,7 +23,6 @@ using SteadyTime = std::chrono::steady_clock::time_point;
 constexpr int kLossesMost = 3;  // before a transaction makes others wait
 // How long others wait for it: what its work does nobody knows.
 constexpr auto kPatience = std::chrono::seconds(1);
-constexpr auto kPinsPatience = std::chrono::seconds(2);
 
 Error begun_again() {
   return {Code::kUnavailable, "others changed what the transaction has read; return this, and it is begun again"};
@@ -222,7 +221,7 @@ Status Transaction::Impl::wait_for_turn(SteadyTime until, const void* self) {
 Result<Outcome> Transaction::Impl::commit(SteadyTime until, const void* self) LARDER_NO_THREAD_SAFETY_ANALYSIS {
   if (lost_) return Outcome::kLost;
   std::vector<std::pair<Shard*, Part>> all = parts();
-  std::optional<SteadyTime> since;
+  engine::RoomWait waiting(store_);
   for (;;) {
     if (!writes_.empty()) TRY(wait_for_turn(until, self));
     Room room = Room::kReady;
@@ -261,18 +260,7 @@ Result<Outcome> Transaction::Impl::commit(SteadyTime until, const void* self) LA
       if (!writes_.empty()) TRY(store_.flusher().wrote());
       return Outcome::kDone;
     }
-    if (room == Room::kFlush) {
-      TRY(store_.flusher().flush());
-      continue;
-    }
-    const SteadyTime now = std::chrono::steady_clock::now();
-    if (!since) since = now;
-    if (now - *since > kPinsPatience)
-      return Error{Code::kNoSpace, store_.files()->path().string() +
-                                       ": the cache is full of pinned values; "
-                                       "let go of pins that are not needed any more"};
-    store_.membership().bury_dead();
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    TRY(waiting.wait(room));
   }
 }
 

@@ -12,7 +12,6 @@
 #include <cstring>
 #include <fstream>
 
-#include "base/check.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "engine/files.h"
@@ -26,6 +25,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using engine::in_child;
 
 constexpr int kNotAllowed = 77;
 
@@ -34,16 +34,6 @@ class PitfallsTest : public ::testing::Test {
   Result<Cache> try_open() { return Cache::open(directory_.path(), options_); }
   Cache open() { return try_open().value(); }
   const std::filesystem::path& path() const { return directory_.path(); }
-  // Runs `work` in a child and says how it ended: 0, or what it returned, or the signal's number less than zero.
-  template <typename Work>
-  static int in_child(Work&& work) {
-    const pid_t pid = ::fork();
-    LARDER_CHECK(pid >= 0);
-    if (pid == 0) engine::leave(work());
-    int status = 0;
-    LARDER_CHECK(::waitpid(pid, &status, 0) == pid);
-    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
-  }
   static std::string key_of(int i) { return "key " + std::to_string(i); }
   static std::string value_of(int i) { return std::string(500, static_cast<char>('a' + i % 26)) + std::to_string(i); }
   static void fill(Cache& cache) {

@@ -8,7 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/check.h"
 #include "engine/steps.h"
 #include "engine/test_directory.h"
 #include "engine/test_process.h"
@@ -17,20 +16,11 @@ namespace larder {
 namespace {
 
 using ::testing::IsEmpty;
+using engine::in_child;
 
 class ProcessesTest : public ::testing::Test {
  protected:
   Cache open() { return Cache::open(directory_.path(), options_).value(); }
-  // Runs `work` in a child and says how it ended: 0, or what it returned, or the signal's number less than zero.
-  template <typename Work>
-  static int in_child(Work&& work) {
-    const pid_t pid = ::fork();
-    LARDER_CHECK(pid >= 0);
-    if (pid == 0) engine::leave(work());
-    int status = 0;
-    LARDER_CHECK(::waitpid(pid, &status, 0) == pid);
-    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
-  }
   static int die() {
     ::kill(::getpid(), SIGKILL);
     return 1;
