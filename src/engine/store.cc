@@ -307,8 +307,9 @@ Status RoomWait::wait(Room room) {
   const auto now = std::chrono::steady_clock::now();
   if (!since_) since_ = now;
   if (now - *since_ > kPinsPatience)
-    return Error{Code::kNoSpace, store_.files()->path().string() +
-                                     ": the cache is full of pinned values; let go of pins that are not needed any more"};
+    return Error{Code::kNoSpace,
+                 store_.files()->path().string() +
+                     ": the cache is full of pinned values; let go of pins that are not needed any more"};
   store_.membership().bury_dead();
   std::this_thread::sleep_for(std::chrono::milliseconds(1));
   return {};

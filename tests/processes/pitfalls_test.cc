@@ -23,9 +23,9 @@
 namespace larder {
 namespace {
 
+using engine::in_child;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using engine::in_child;
 
 constexpr int kNotAllowed = 77;
 

@@ -15,8 +15,8 @@
 namespace larder {
 namespace {
 
-using ::testing::IsEmpty;
 using engine::in_child;
+using ::testing::IsEmpty;
 
 class ProcessesTest : public ::testing::Test {
  protected:
