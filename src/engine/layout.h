@@ -194,7 +194,8 @@ struct SegmentState {
   Word opened;       // sequence when it was opened: nothing in it was written before; kept while its end is not on disk
   Word freed;        // flushes_started when it was freed
   Word expires_max;  // latest expiry in it, kNever when something has none
-  Word reserved[2];
+  Word replaced;     // the flush that must have ended so that what last replaced one of its records is on the disk
+  Word reserved;
 };
 static_assert(sizeof(SegmentState) == 64);
 inline constexpr std::uint64_t kNever = ~std::uint64_t{0};

@@ -9,18 +9,22 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <random>
 #include <set>
+#include <thread>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "engine/files.h"
+#include "engine/steps.h"
 #include "engine/test_directory.h"
 #include "engine/test_files.h"
 
@@ -117,6 +121,20 @@ class Disk {
     const std::lock_guard lock(mutex_);
     cut_off_locked();
   }
+  // The same; of what is not on the disk yet what `choose(name, at)` says gets there.
+  void cut_off(const std::function<bool(const std::string& name, off_t at)>& choose) {
+    const std::lock_guard lock(mutex_);
+    if (!on_) return;
+    for (auto& [name, file] : files_)
+      file.write_back(directory_ / name,
+                      [&, &file_name = name](off_t at) { return choose(file_name, at) ? 0xffu : 0; });
+    on_ = false;
+  }
+  // Syncs of other threads take until the power goes.
+  void hold_other_threads() {
+    const std::lock_guard lock(mutex_);
+    holder_ = std::this_thread::get_id();
+  }
   // The same, in the middle of the `syncs`-th sync from now.
   void cut_off_after(int syncs) {
     const std::lock_guard lock(mutex_);
@@ -142,6 +160,7 @@ class Disk {
       if (named_) file.write_back(directory_ / name, [](off_t) { return 0xffu; });
     }
     on_ = true;
+    holder_ = {};
   }
 
  private:
@@ -170,7 +189,12 @@ class Disk {
   // What is in the file when a sync begins is on the disk when it has ended; the test's hook is only called in between
   // by those who wait for it.
   void synced(const std::string& name, bool ended) {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    while (on_ && !ended && holder_ != std::thread::id() && holder_ != std::this_thread::get_id()) {
+      lock.unlock();
+      std::this_thread::yield();
+      lock.lock();
+    }
     if (!on_) return;
     if (!ended && syncs_left_ > 0 && --syncs_left_ == 0) return cut_off_locked();
     if (name == ".") {
@@ -187,7 +211,8 @@ class Disk {
   std::map<std::string, DiskFile> files_{{"ctl", {}}, {"idx", {}}, {"log", {}}};
   bool named_ = false;  // the directory was synced with the files in it
   bool on_ = true;
-  int syncs_left_ = -1;  // 0 and less: the power stays
+  std::thread::id holder_;  // whose syncs are done; none: all are
+  int syncs_left_ = -1;     // 0 and less: the power stays
 };
 
 // --- What was written ------------------------------------------------------------------------------------------------
@@ -388,6 +413,89 @@ INSTANTIATE_TEST_SUITE_P(Random, PowerTest, ::testing::Combine(::testing::Values
                            return std::string(std::get<0>(made.param).name) + "_" +
                                   std::to_string(std::get<1>(made.param));
                          });
+
+// --- The worst moments -----------------------------------------------------------------------------------------------
+
+// The power goes when a segment was just given up, and of all that is not on the disk yet only that gets there:
+// whatever had to be there before it is missed now. No flush runs but those that writers wait for.
+class WorstMomentTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    now = this;
+    open();
+    disk_.hold_other_threads();
+  }
+  void TearDown() override { engine::step_hook.store(nullptr); }
+  void open() {
+    cache_.emplace(Cache::open(directory_.path(), {.size_limit_bytes = 16 << 20,
+                                                   .durability = Durability::kTimed,
+                                                   .flush_every_ms = 3'600'000,
+                                                   .clock = &clock_})
+                       .value());
+  }
+  static std::string key(int i) { return "key " + std::to_string(i); }
+  void set(const std::string& key, std::size_t size = kLarge) {
+    cache_->set(key, value_of(key, ++last_, size)).value();
+  }
+  std::uint64_t get(const std::string& key) {
+    std::string value;
+    return cache_->get(key, value) ? number_in(key, value) : 0;
+  }
+  // Sets `key(i)` for i from `from` on, until the `nth` segment is given up.
+  void set_until_given_up(int nth, int from) {
+    left_ = nth;
+    engine::step_hook.store([](engine::Step step) { now->stepped(step); });
+    for (int i = from; disk_.on(); ++i) {
+      ASSERT_LT(i, from + 1000);
+      set(key(i));
+    }
+    engine::step_hook.store(nullptr);
+    cache_.reset();
+    disk_.restart();
+    open();
+  }
+
+  engine::TestDirectory directory_;
+  ManualClock clock_;
+  Disk disk_{directory_.path(), 1};
+  std::optional<Cache> cache_;
+  static constexpr std::uint64_t kSegment = std::uint64_t{1} << engine::Geometry::default_segment_shift(16 << 20, 1);
+  static constexpr std::size_t kLarge = 60'000;
+  static constexpr int kFills = static_cast<int>(kSegment / kLarge);  // so many fill a segment
+
+ private:
+  void stepped(engine::Step step) {
+    if (step != engine::Step::kVictimDraining || --left_ > 0) return;
+    disk_.cut_off([&](const std::string& name, off_t at) {
+      return name == "log" && static_cast<std::uint64_t>(at) % kSegment == 0 &&
+             engine::read_bytes(directory_.path() / "log", static_cast<std::uint64_t>(at), 4) == std::string(4, '\0');
+    });
+  }
+
+  inline static WorstMomentTest* now = nullptr;
+  int left_ = 0;
+  std::uint64_t last_ = 0;
+};
+
+TEST_F(WorstMomentTest, ASegmentWaitsForWhatReplacedItsRecords) {
+  for (int i = 0; i < kFills; ++i) set(key(i));
+  cache_->flush().value();
+  for (int i = 0; i < kFills; ++i) set(key(i));
+  set_until_given_up(1, kFills);
+  for (int i = 0; i < kFills; ++i) EXPECT_GT(get(key(i)), 0u) << i;
+}
+
+TEST_F(WorstMomentTest, WhatWasDeletedStaysAwayAsLongAsItsSegmentMayBeThere) {
+  // Tombstones beside which nothing lives, of records beside which nothing lives.
+  for (int i = 0; i <= kFills; ++i) set(key(i));
+  for (int i = 0; i < kFills / 3; ++i) cache_->del(key(i)).value();
+  for (int i = 0; i < kFills; ++i) set("another " + std::to_string(i));
+  for (int i = kFills / 3; i <= kFills; ++i) set(key(i), 100);
+  for (int i = 0; i < kFills; ++i) set("another " + std::to_string(i), 100);
+  cache_->flush().value();
+  set_until_given_up(2, kFills + 1);
+  for (int i = 0; i < kFills / 3; ++i) EXPECT_EQ(get(key(i)), 0u) << i;
+}
 
 }  // namespace
 }  // namespace larder

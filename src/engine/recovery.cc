@@ -269,6 +269,7 @@ Status Shard::rebuild_locked(bool after_power_loss) {
     at.live.store(tombs, relaxed);
     at.tombs.store(tombs, relaxed);
     at.freed.store(0, relaxed);
+    if (after_power_loss) at.replaced.store(0, relaxed);
     at.expires_max.store(expires_max, relaxed);
     if (after_power_loss) at.allocated.store(static_cast<std::uint32_t>(Geometry::pages(scanned.end)), relaxed);
   }

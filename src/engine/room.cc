@@ -13,9 +13,10 @@
 //
 // A segment is freed in two walks. The first moves on what stays, and leaves the tombstones that are needed; then they
 // must get to the disk, since nothing orders what the kernel writes back: the old segment's end may reach the disk long
-// before the copies do. The second walk takes the rest out of the index, and the segment is gone. That counts when it
-// is on the disk too (`gone`): only then is the segment written again, and only then may a tombstone go that covers
-// what was in it. Else a power loss could bring back what had been deleted. With Durability::kNone nothing waits.
+// before the copies do, or before what the others of its records were replaced by. The second walk takes the rest out
+// of the index, and the segment is gone. That counts when it is on the disk too (`gone`): only then is the segment
+// written again, and only then may a tombstone go that covers what was in it. Else a power loss could bring back what
+// had been deleted. With Durability::kNone nothing waits.
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -37,7 +38,7 @@ constexpr std::uint64_t kPace = 4;                     // bytes of a victim deal
 // Bits of ShardState::victim_rule.
 constexpr std::uint32_t kMoveAll = 1;     // nothing is evicted
 constexpr std::uint32_t kSecondWalk = 2;  // what stays was moved on
-constexpr std::uint32_t kHasMoved = 4;    // and that has to get to the disk
+constexpr std::uint32_t kHasMoved = 4;    // and that, or what replaced the rest, has to get to the disk
 
 // Bytes that nothing needs any more. Not the end that was left free: large records may not fit it in a new segment
 // either.
@@ -142,6 +143,7 @@ void Shard::open_segment(Queue queue, std::uint32_t number) {
   at.live.store(0, std::memory_order_relaxed);
   at.tombs.store(0, std::memory_order_relaxed);
   at.expires_max.store(0, std::memory_order_relaxed);
+  at.replaced.store(0, std::memory_order_relaxed);
   at.opened.store(opened, std::memory_order_relaxed);
   at.use.store(kOpen, std::memory_order_release);
   step(Step::kSegmentTaken);
@@ -464,8 +466,12 @@ Shard::Progress Shard::evict_step(std::uint64_t budget) {
     state_.victim_offset.store(static_cast<std::uint32_t>(offset), std::memory_order_release);
     step(Step::kVictimStep);
   }
-  const std::uint32_t rule = state_.victim_rule.load(std::memory_order_relaxed);
+  std::uint32_t rule = state_.victim_rule.load(std::memory_order_relaxed);
   if ((rule & kSecondWalk) == 0) {
+    // What the others were replaced by is of the same kind as what was moved on.
+    if (segment(victim).replaced.load(std::memory_order_relaxed) >
+        files_->globals().flushes_done.load(std::memory_order_acquire))
+      rule |= kHasMoved;
     // Counts from flushes that begin from now on.
     segment(victim).freed.store(files_->globals().flushes_started.load(std::memory_order_acquire),
                                 std::memory_order_relaxed);

@@ -112,6 +112,9 @@ void Shard::commit(const Change& change) {
     drop = static_cast<std::uint32_t>(change.drop_offset >> shift_);
     const std::uint32_t live = drop == change.append ? append_live : segment(drop).live.load(relaxed);
     redo.drop_live.store(less(live, change.drop_bytes), relaxed);
+    // Any flush that begins from now on brings the new record to the disk.
+    if (change.append != kNone)
+      segment(drop).replaced.store(files_->globals().flushes_started.load(std::memory_order_acquire) + 1, relaxed);
   }
   redo.drop.store(drop, relaxed);
   redo.slot.store(change.slot != nullptr ? index_.position(change.slot) : kNoSlot, relaxed);
