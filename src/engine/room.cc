@@ -17,6 +17,10 @@
 // of the index, and the segment is gone. That counts when it is on the disk too (`gone`): only then is the segment
 // written again, and only then may a tombstone go that covers what was in it. Else a power loss could bring back what
 // had been deleted. With Durability::kNone nothing waits.
+//
+// Segments are gone in the order in which they were freed: a second walk begins when all segments freed before are
+// gone. So what is set after its key was evicted needs no mark that an older record may lie somewhere. (Marks lost:
+// each cost a tombstone when its record went, a seventh of the cache.)
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -380,7 +384,14 @@ bool Shard::choose_victim(bool take_pinned) {
     const bool small = small_used > capacity / 10 || oldest_of[kMain] == kNone;
     victim = small && oldest_of[kSmall] != kNone ? oldest_of[kSmall] : oldest_of[kMain];
     if (victim == kNone) victim = oldest_of[kSmall];
-    // The others have one queue: the oldest of both.
+    // The others have one queue: the oldest of both. Little may be moved on, so the segment for it may be the oldest
+    // itself: it does not wait until it is full.
+    const std::uint32_t moved_to = active(kMain);
+    if (policy != Policy::kS3Fifo && moved_to != kNone && first_opened(moved_to, oldest) &&
+        (take_pinned || !pinned(moved_to))) {
+      segment(moved_to).use.store(kClosed, std::memory_order_release);
+      oldest_of[kMain] = moved_to;
+    }
     if (policy != Policy::kS3Fifo && oldest_of[kMain] != kNone && oldest_of[kSmall] != kNone)
       victim = first_opened(oldest_of[kMain], oldest_of[kSmall]) ? oldest_of[kMain] : oldest_of[kSmall];
     if (policy == Policy::kNone) victim = kNone;
@@ -428,15 +439,23 @@ void Shard::choose_for_reuse() {
 bool Shard::victim_waits() const {
   const std::uint32_t rule = state_.victim_rule.load(std::memory_order_relaxed);
   const std::uint32_t victim = state_.victim.load(std::memory_order_relaxed);
-  return (rule & kSecondWalk) != 0 && (rule & kHasMoved) != 0 && !unordered() && mine(victim) &&
-         segment(victim).use.load(std::memory_order_relaxed) == kClosed &&
-         files_->globals().flushes_done.load(std::memory_order_acquire) <=
-             segment(victim).freed.load(std::memory_order_relaxed);
+  if ((rule & kSecondWalk) == 0 || unordered() || !mine(victim) ||
+      segment(victim).use.load(std::memory_order_relaxed) != kClosed)
+    return false;
+  if ((rule & kHasMoved) != 0 && files_->globals().flushes_done.load(std::memory_order_acquire) <=
+                                     segment(victim).freed.load(std::memory_order_relaxed))
+    return true;
+  for (std::uint32_t i = first_; i < first_ + count_; ++i) {
+    const std::uint32_t use = segment(i).use.load(std::memory_order_relaxed);
+    if (use != kOpen && use != kClosed && !gone(segment(i))) return true;
+  }
+  return false;
 }
 
 bool Shard::fading() const {
+  const bool begun = state_.victim_offset.load(std::memory_order_relaxed) > sizeof(SegmentHeader);
   return mine(state_.victim.load(std::memory_order_relaxed)) &&
-         (state_.victim_rule.load(std::memory_order_relaxed) & kSecondWalk) != 0;
+         (state_.victim_rule.load(std::memory_order_relaxed) & kSecondWalk) != 0 && (begun || !victim_waits());
 }
 
 Shard::Progress Shard::evict_step(std::uint64_t budget) {
@@ -601,6 +620,8 @@ void Shard::retire(std::uint32_t victim) {
   segment(victim).use.store(kDraining, std::memory_order_release);
   // Without its magic a rebuild passes it by, even while somebody holds pins on what was in it.
   word_at(files_->segment(victim))->store(0, std::memory_order_relaxed);
+  segment(victim).freed.store(files_->globals().flushes_started.load(std::memory_order_acquire),
+                              std::memory_order_relaxed);
   if (state_.victim.load(std::memory_order_relaxed) == victim) state_.victim.store(kNone, std::memory_order_release);
   step(Step::kVictimDraining);
 }
@@ -640,7 +661,8 @@ void Shard::free_segment(std::uint32_t number) {
   at.live.store(0, std::memory_order_relaxed);
   at.tombs.store(0, std::memory_order_relaxed);
   at.used.store(0, std::memory_order_relaxed);
-  at.freed.store(files_->globals().flushes_started.load(std::memory_order_acquire), std::memory_order_relaxed);
+  if (at.use.load(std::memory_order_relaxed) != kDraining)  // else it counts from retire() on
+    at.freed.store(files_->globals().flushes_started.load(std::memory_order_acquire), std::memory_order_relaxed);
   at.use.store(kFree, std::memory_order_release);
   step(Step::kSegmentFreed);
   if (segments_with(kFree) > allowed_segments()) {

@@ -44,6 +44,23 @@ TEST_F(RoomTest, ASlowDiskEvictsNoMoreThanAFastOne) {
   EXPECT_GT(left("slow", Durability::kTimed), fast * 9 / 10);
 }
 
+TEST_F(RoomTest, EvictingLeavesNothingInThePlaceOfWhatWasNeverOverwritten) {
+  const std::string value(20, 'v');
+  std::string found;
+  const auto left = [&](Policy policy) {
+    Cache cache = Cache::open(directory_.path() / std::to_string(static_cast<int>(policy)),
+                              {.size_limit_bytes = 16 << 20, .durability = Durability::kNone, .policy = policy})
+                      .value();
+    for (int i = 0; i < 1'000'000; ++i) {
+      cache.set(key(i), value).value();
+      cache.get(key(i / 4 % 1000), found);  // so that some stay, in segments older than what comes later
+    }
+    return cache.stats().entries;
+  };
+  // The second has no older segments, and never needs to leave anything.
+  EXPECT_GT(left(Policy::kS3Fifo), left(Policy::kLeastRecentlyStored) * 19 / 20);
+}
+
 TEST_F(RoomTest, OverwritingLargeValuesUsesSpaceAgain) {
   Cache cache = open("big", 256 << 20, Durability::kNone);
   const std::string value(64 << 10, 'v');

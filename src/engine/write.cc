@@ -229,7 +229,7 @@ RecordHead Shard::head_of(const Put& put, const std::optional<Found>& old, Extra
     head.flags |= kHasFirst;
     content ^= put.extras.content() ^ extras.content();
   }
-  if (old || fading()) head.flags |= kHasOlder;
+  if (old) head.flags |= kHasOlder;
   return head;
 }
 
