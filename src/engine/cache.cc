@@ -173,8 +173,10 @@ std::optional<Pin> pin(Store& store, std::string_view key, bool counts_as_read) 
     if (!copied) return std::nullopt;
     return PinAccess::owned(copied->bytes, copied->tags, copied->info);
   }
-  const std::optional<engine::Pinned> pinned = shard.pin(key, hash, Store::stripe(), counts_as_read);
-  if (counts_as_read) store.count_read(pinned.has_value());
+  const std::uint32_t stripe = Store::stripe();
+  std::optional<engine::Pinned> pinned;
+  if (!shard.surely_absent(hash)) pinned = shard.pin(key, hash, stripe, counts_as_read);
+  if (counts_as_read) store.count_read(pinned.has_value(), stripe);
   if (!pinned) return std::nullopt;
   return PinAccess::held(&store, *pinned);
 }
@@ -188,8 +190,10 @@ bool Cache::get(std::string_view key, std::string& value) const {
   Store& store = *impl_->store;
   if (!possible(key) || !store.ready()) return false;
   const std::uint64_t hash = store.hash(key);
-  const bool hit = store.shard(hash).copy(key, hash, Store::stripe(), value);
-  store.count_read(hit);
+  const std::uint32_t stripe = Store::stripe();
+  Shard& shard = store.shard(hash);
+  const bool hit = !shard.surely_absent(hash) && shard.copy(key, hash, stripe, value);
+  store.count_read(hit, stripe);
   return hit;
 }
 
@@ -197,8 +201,9 @@ bool Cache::contains(std::string_view key) const {
   Store& store = *impl_->store;
   if (!possible(key) || !store.ready()) return false;
   const std::uint64_t hash = store.hash(key);
-  const bool hit = store.shard(hash).info(key, hash, true).has_value();
-  store.count_read(hit);
+  Shard& shard = store.shard(hash);
+  const bool hit = !shard.surely_absent(hash) && shard.info(key, hash, true).has_value();
+  store.count_read(hit, Store::stripe());
   return hit;
 }
 

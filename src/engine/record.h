@@ -82,6 +82,7 @@ struct RecordHead {
   std::uint32_t kind() const { return flags & kKindMask; }
   // How many words these flags speak of. (std::popcount is a call on plain x86-64.)
   static constexpr std::uint32_t count(std::uint32_t bits) {
+    if (__builtin_expect((bits & kWordFlags) == 0, 1)) return 0;
     return (bits >> 2 & 1) + (bits >> 4 & 1) + (bits >> 5 & 1) + (bits >> 7 & 1);
   }
   // Where they begin.

@@ -165,6 +165,7 @@ Status Store::join() {
   TRY(membership_.join());
   // Whether transactions of the slot's last owner happened is known while the slot says so, which our first one ends.
   for (const auto& shard : shards_) shard->settle(membership_.self().slot);
+  counters_ = &files_->counters(membership_.self().slot, 0);
   return {};
 }
 

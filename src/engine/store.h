@@ -85,12 +85,11 @@ class Store {
     return stripe;
   }
   static std::uint32_t stripe() { return mine().number; }
-  void count_read(bool hit) {
-    if (files_->read_only()) return;
-    const std::uint32_t number = stripe();
-    Counters& counters = files_->counters(membership_.self().slot, number);
+  void count_read(bool hit, std::uint32_t stripe) {
+    if (__builtin_expect(counters_ == nullptr, 0)) return;
+    Counters& counters = counters_[stripe];
     Word& count = hit ? counters.hits : counters.misses;
-    if (number != Stripe::kShared) {
+    if (__builtin_expect(stripe != Stripe::kShared, 1)) {
       count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     } else {
       count.fetch_add(1, std::memory_order_relaxed);
@@ -120,6 +119,7 @@ class Store {
   const std::uint64_t value_most_;
   const std::uint64_t shard_mask_;
   std::atomic<bool> joined_{false};
+  Counters* counters_ = nullptr;  // of our slot, by stripe; set before joined_. Null: opened read-only.
   Mutex joining_;
   Mutex tagging_;
   Mutex committing_;
