@@ -12,8 +12,9 @@
 // instruction. After a power loss the cache opens by itself with everything up to the last flush (Durability), and
 // never with a wrong value.
 //
-// Keys are 1 byte to 64 KiB, any bytes. Values are 0 bytes to Cache::value_bytes_max(). Several keys in one step:
-// larder/transaction.h. What changed: larder/feed.h.
+// Keys are 1 byte to 64 KiB, any bytes. Values are 0 bytes to Cache::value_bytes_max(), gigabytes if the limit is large
+// enough: large ones lie in files of their own, and get() maps them. Part by part: larder/stream.h. Several keys in one
+// step: larder/transaction.h. What changed: larder/feed.h.
 #pragma once
 
 #include <larder/result.h>
@@ -128,7 +129,7 @@ class Pin {
 // Numbers since the cache was created, over all processes, unless said.
 struct Stats {
   std::uint64_t entries = 0;      // now, expired ones that were not yet removed included
-  std::uint64_t value_bytes = 0;  // now: keys, values and record headers of live entries
+  std::uint64_t value_bytes = 0;  // now: keys, values and record headers of live entries, large values included
   std::uint64_t disk_bytes = 0;   // now: space taken by all files
   std::uint64_t size_limit_bytes = 0;
   std::uint64_t hits = 0;
@@ -137,8 +138,8 @@ struct Stats {
   std::uint64_t deletes = 0;
   std::uint64_t evictions = 0;     // entries that went to make room
   std::uint64_t expirations = 0;   // entries whose time had come
-  std::uint64_t pinned_bytes = 0;  // now: of value_bytes, what is never evicted
-  std::uint64_t blob_bytes = 0;    // now: of disk_bytes, values in files of their own; none are written yet
+  std::uint64_t pinned_bytes = 0;  // now: of value_bytes, what is never evicted, large values not counted
+  std::uint64_t blob_bytes = 0;    // now: of value_bytes, large values, which lie in files of their own
   std::uint64_t repairs = 0;       // times that a dead process's unfinished write was put right
   std::uint32_t shards = 0;
   std::uint32_t processes = 0;  // that have it open now
@@ -186,7 +187,9 @@ struct TagStats {
 };
 
 class Transaction;  // larder/transaction.h
-struct Changes;     // larder/feed.h
+class ValueReader;  // larder/stream.h
+class ValueWriter;
+struct Changes;  // larder/feed.h
 
 class Cache {
  public:
@@ -257,6 +260,10 @@ class Cache {
   // Removes what has expired or lost its tag, and evicts until all limits are kept; how many went.
   Result<std::uint64_t> cull();
 
+  // A value that comes part by part, or is read so; see larder/stream.h. `key` and what `options` point at are copied.
+  Result<ValueWriter> writer(std::string_view key, const SetOptions& options = {});
+  std::optional<ValueReader> reader(std::string_view key) const;
+
   // --- The whole cache ---
 
   // The next at most `limit` live entries stored after `after` (0: from the first), in the order in which they were
@@ -294,7 +301,7 @@ class Cache {
   // kInvalid: out of range; nothing changed.
   Status change(const SettingsChange& settings);
   const std::filesystem::path& directory() const;
-  // The largest value this cache takes.
+  // The largest value this cache takes: three quarters of its size limit, as it is now.
   std::uint64_t value_bytes_max() const;
 
  private:

@@ -1,9 +1,15 @@
 // The public face: tests arguments, picks the shard, waits where a shard says that it must.
 #include <larder/cache.h>
 #include <larder/feed.h>
+#include <larder/stream.h>
+
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <limits>
 #include <map>
 #include <thread>
@@ -44,6 +50,7 @@ struct CacheAccess {
 // count is its parent's. Read-only openers cannot raise counts, so their pins own a copy.
 struct PinAccess {
   static constexpr std::uint64_t kOwned = ~std::uint64_t{0};
+  static constexpr std::uint64_t kMapped = kOwned - 1;
 
   static Pin held(Store* store, const engine::Pinned& pinned) {
     Pin pin;
@@ -67,10 +74,24 @@ struct PinAccess {
     pin.token_ = kOwned;
     return pin;
   }
+  // Of a large value's file.
+  static Pin mapped(std::string_view bytes, const std::string& tags, const EntryInfo& info) {
+    Pin pin;
+    auto* const kept = new std::string(tags);
+    pin.bytes_ = bytes;
+    pin.tags_ = *kept;
+    pin.info_ = info;
+    pin.owner_ = kept;
+    pin.token_ = kMapped;
+    return pin;
+  }
   static void release(Pin& pin) {
     if (pin.owner_ == nullptr) return;
     if (pin.token_ == kOwned) {
       delete[] static_cast<char*>(pin.owner_);
+    } else if (pin.token_ == kMapped) {
+      ::munmap(const_cast<char*>(pin.bytes_.data()), pin.bytes_.size());
+      delete static_cast<std::string*>(pin.owner_);
     } else {
       Store* store = static_cast<Store*>(pin.owner_);
       const engine::Identity& self = store->membership().self();
@@ -121,6 +142,7 @@ auto with_room(Store& store, Shard& shard, Change&& change, Acknowledge acknowle
     if (__builtin_expect(shard.freed.load(std::memory_order_relaxed), 0)) {
       shard.freed.store(false, std::memory_order_relaxed);
       store.flusher().hurry();
+      if (shard.is_short()) store.blob_room().give_way();
     }
     if (__builtin_expect(room == Room::kReady, 1)) {
       if (acknowledge == Acknowledge::kNow) TRY(store.flusher().wrote());
@@ -164,20 +186,69 @@ Result<Cache> engine::share_mapping(const Cache& cache, const Options& options) 
 // --- Reads ---
 
 namespace {
+// An entry with its value's file, if it lies in one. That goes when the entry goes: who comes too late looks again.
+struct Opened {
+  engine::Copied entry;
+  Fd file;
+};
+std::optional<Opened> open_large(Store& store, std::string_view key, std::uint64_t hash) {
+  std::uint64_t missing = 0;
+  for (;;) {
+    std::optional<engine::Copied> copied = store.shard(hash).copy_all(key, hash);
+    if (!copied) return std::nullopt;
+    if (!copied->blob) return Opened{std::move(*copied), Fd()};
+    Result<Fd> file = store.files()->blobs().open({hash, copied->blob->id}, copied->blob->bytes);
+    if (file.ok()) return Opened{std::move(*copied), std::move(*file)};
+    if (copied->blob->id == missing) return std::nullopt;  // it is not there; check() says so
+    missing = copied->blob->id;
+  }
+}
+
+bool read_file(int fd, std::uint64_t at, char* to, std::size_t size) {
+  while (size > 0) {
+    const ssize_t got = ::pread(fd, to, size, static_cast<off_t>(at));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    to += got;
+    at += static_cast<std::uint64_t>(got);
+    size -= static_cast<std::size_t>(got);
+  }
+  return true;
+}
+
+std::optional<Pin> large_pin(Store& store, std::string_view key, std::uint64_t hash) {
+  const std::optional<Opened> opened = open_large(store, key, hash);
+  if (!opened) return std::nullopt;
+  const engine::Copied& entry = opened->entry;
+  if (!entry.blob) return PinAccess::owned(entry.bytes, entry.tags, entry.info);
+  void* const mapped = ::mmap(nullptr, entry.blob->bytes, PROT_READ, MAP_SHARED, opened->file.get(), 0);
+  if (mapped == MAP_FAILED) return std::nullopt;
+  return PinAccess::mapped({static_cast<const char*>(mapped), entry.blob->bytes}, entry.tags, entry.info);
+}
+
+bool large_copy(Store& store, std::string_view key, std::uint64_t hash, std::string& value) {
+  std::optional<Opened> opened = open_large(store, key, hash);
+  if (!opened) return false;
+  std::string bytes = std::move(opened->entry.bytes);
+  if (opened->entry.blob) {
+    bytes.resize(opened->entry.blob->bytes);
+    if (!read_file(opened->file.get(), 0, bytes.data(), bytes.size())) return false;
+  }
+  value = std::move(bytes);
+  return true;
+}
+
 std::optional<Pin> pin(Store& store, std::string_view key, bool counts_as_read) {
   if (!possible(key) || !store.ready()) return std::nullopt;
   const std::uint64_t hash = store.hash(key);
   Shard& shard = store.shard(hash);
-  if (store.files()->read_only()) {
-    const std::optional<engine::Copied> copied = shard.copy_all(key, hash);
-    if (!copied) return std::nullopt;
-    return PinAccess::owned(copied->bytes, copied->tags, copied->info);
-  }
+  if (store.files()->read_only()) return large_pin(store, key, hash);
   const std::uint32_t stripe = Store::stripe();
   std::optional<engine::Pinned> pinned;
   if (!shard.surely_absent(hash)) pinned = shard.pin(key, hash, stripe, counts_as_read);
   if (counts_as_read) store.count_read(pinned.has_value(), stripe);
   if (!pinned) return std::nullopt;
+  if (__builtin_expect(pinned->count == nullptr, 0)) return large_pin(store, key, hash);
   return PinAccess::held(&store, *pinned);
 }
 }  // namespace
@@ -192,9 +263,14 @@ bool Cache::get(std::string_view key, std::string& value) const {
   const std::uint64_t hash = store.hash(key);
   const std::uint32_t stripe = Store::stripe();
   Shard& shard = store.shard(hash);
-  const bool hit = !shard.surely_absent(hash) && shard.copy(key, hash, stripe, value);
-  store.count_read(hit, stripe);
-  return hit;
+  if (shard.surely_absent(hash)) {
+    store.count_read(false, stripe);
+    return false;
+  }
+  const Shard::Got got = shard.copy(key, hash, stripe, value);
+  store.count_read(got != Shard::Got::kMiss, stripe);
+  if (__builtin_expect(got == Shard::Got::kLarge, 0)) return large_copy(store, key, hash, value);
+  return got == Shard::Got::kValue;
 }
 
 bool Cache::contains(std::string_view key) const {
@@ -256,7 +332,8 @@ Error refusal(const Store& store, std::string_view key, std::string_view value, 
 // The put that set() and its kin ask for; `tags` are those of the options, encoded.
 Result<Put> put_for(const Store& store, std::string_view key, std::string_view value, const SetOptions& options,
                     std::string_view tags) {
-  if (__builtin_expect(!possible(key) || value.size() > store.value_most() || options.ttl_ms < 0, 0))
+  const bool too_large = value.size() > store.inline_most() && value.size() > store.value_most();
+  if (__builtin_expect(!possible(key) || too_large || options.ttl_ms < 0, 0))
     return refusal(store, key, value, options);
   if (__builtin_expect(options.format > 15, 0))
     return Error{Code::kInvalid, "format is " + std::to_string(options.format) + ", must be 0 to 15"};
@@ -270,6 +347,28 @@ Result<Put> put_for(const Store& store, std::string_view key, std::string_view v
   return put;
 }
 
+// The entry of a value that lies in `blob`'s file.
+Result<bool> put_finished(Store& store, Put put, engine::NewBlob& blob) {
+  const engine::Blob where = TRY(blob.finish());
+  put.flags |= engine::kBlob;
+  put.value = engine::bytes_of(where);
+  put.blob_bytes = where.bytes;
+  Shard& shard = store.shard(put.hash);
+  shard.prepare(put);
+  const bool written = TRY(with_room(store, shard, [&] { return shard.put(put); }));
+  if (written) blob.keep();
+  return written;
+}
+
+Result<bool> put_large(Store& store, const Put& put) {
+  // Not worth the writing.
+  if (put.when.kind == When::kAbsent && store.shard(put.hash).info(put.key, put.hash, false)) return false;
+  engine::NewBlob blob = TRY(engine::NewBlob::begin(store, put.hash));
+  TRY(blob.prepare(put.value.size()));
+  TRY(blob.add(put.value));
+  return put_finished(store, put, blob);
+}
+
 Result<bool> put(Store& store, std::string_view key, std::string_view value, const SetOptions& options,
                  const When& when) {
   std::string tags;
@@ -277,12 +376,13 @@ Result<bool> put(Store& store, std::string_view key, std::string_view value, con
   Put put = TRY(put_for(store, key, value, options, tags));
   put.when = when;
   if (__builtin_expect(!store.may_write(), 0)) TRY(store.ready_to_write());
+  if (__builtin_expect(value.size() > store.inline_most(), 0)) return put_large(store, put);
   Shard& shard = store.shard(put.hash);
   shard.prepare(put);
   return with_room(store, shard, [&] { return shard.put(put); });
 }
 
-Result<bool> del(Store& store, std::string_view key, const When& when, Entry* taken) {
+Result<bool> del(Store& store, std::string_view key, const When& when, engine::Taken* taken) {
   TRY(right_key(key));
   TRY(store.ready_to_write());
   const std::uint64_t hash = store.hash(key);
@@ -324,6 +424,12 @@ Status Cache::set_many(std::span<const KeyValue> entries, const SetOptions& opti
   TRY(store.ready_to_write());
   std::vector<std::vector<const Put*>> by_shard(store.shards().size());
   for (Put& put : puts) {
+    if (put.value.size() > store.inline_most()) {
+      Result<bool> written = put_large(store, put);
+      if (!written.ok())
+        return Error{written.error().code, "'" + std::string(put.key.substr(0, 64)) + "': " + written.error().message};
+      continue;
+    }
     store.shard(put.hash).prepare(put);
     by_shard[store.shard_number(put.hash)].push_back(&put);
   }
@@ -365,9 +471,15 @@ Result<std::uint64_t> Cache::del_many(std::span<const std::string_view> keys) {
 }
 
 Result<std::optional<Entry>> Cache::pop(std::string_view key) {
-  Entry taken;
+  engine::Taken taken;
   if (!TRY(larder::del(*impl_->store, key, {}, &taken))) return std::optional<Entry>{};
-  return std::optional<Entry>{std::move(taken)};
+  if (taken.blob) {
+    taken.entry.value.resize(taken.blob->bytes);
+    if (!read_file(taken.file.get(), 0, taken.entry.value.data(), taken.entry.value.size()))
+      return Error{Code::kCorrupt, directory().string() + ": the file of the value under '" + std::string(key) +
+                                       "' was cut short while it was read"};
+  }
+  return std::optional<Entry>{std::move(taken.entry)};
 }
 
 Result<bool> Cache::touch(std::string_view key, std::int64_t ttl_ms) {
@@ -397,6 +509,7 @@ Result<std::uint64_t> Cache::clear() {
   // Where the clear began is noted in ctl; on the disk it must not be older than what was cleared.
   TRY(store.files()->sync_ctl());
   TRY(store.flusher().flush());
+  (void)store.blob_room().sweep();
   return sum;
 }
 
@@ -459,6 +572,8 @@ Result<std::uint64_t> Cache::cull() {
   TRY(store.ready_to_write());
   std::uint64_t removed = TRY(remove_all(store, [](const engine::Record&) { return false; })).all;
   for (const auto& shard : store.shards()) removed += TRY(shard->shrink());
+  store.flusher().hurry();
+  (void)store.blob_room().sweep();
   return removed;
 }
 
@@ -542,8 +657,11 @@ Result<CheckReport> check_apart(const Store& store) {
                                          std::to_string(writers) + (writers == 1 ? " process has" : " processes have") +
                                          " it open for writing; check it as one who may write"};
   CheckReport report;
-  for (std::uint32_t i = 0; i < files->geometry().shards; ++i)
-    TRY(Shard(files, nobody, i, store.now()).check(false, report));
+  for (std::uint32_t i = 0; i < files->geometry().shards; ++i) {
+    Shard shard(files, nobody, i, store.now());
+    TRY(shard.check(false, report));
+    TRY(shard.check_blobs(false, report));
+  }
   return report;
 }
 }  // namespace
@@ -553,7 +671,11 @@ Result<CheckReport> Cache::check(bool repair) {
   if (store.files()->read_only() && !repair) return check_apart(store);
   TRY(store.ready_to_write());  // checking takes the locks
   CheckReport report;
-  for (const auto& shard : store.shards()) TRY(shard->check(repair, report));
+  for (const auto& shard : store.shards()) {
+    TRY(shard->check(repair, report));
+    TRY(shard->check_blobs(repair, report));
+  }
+  if (repair) (void)store.blob_room().sweep();
   return report;
 }
 
@@ -625,6 +747,137 @@ bool Cache::wait_changes(std::uint64_t after, std::int64_t timeout_ms) const {
     pause = std::min(pause * 2, kLongest);
   }
   return true;
+}
+
+// --- Streams ---
+
+class ValueWriter::Impl {
+ public:
+  Impl(Store& store, std::string_view key, const SetOptions& options, std::string tags)
+      : store_(store), key_(key), tags_(std::move(tags)), options_(options) {
+    options_.tags.clear();
+  }
+
+  Status write(std::string_view bytes) {
+    if (done_) return Error{Code::kInvalid, "the value was committed already"};
+    if (Status written = take(bytes); !written.ok()) {
+      failed_ = written;
+      return written;
+    }
+    bytes_ += bytes.size();
+    return {};
+  }
+
+  Status commit() {
+    if (done_) return Error{Code::kInvalid, "the value was committed already"};
+    TRY(Status(failed_));
+    TRY(store_.ready_to_write());
+    Put put = TRY(put_for(store_, key_, file_ ? std::string_view{} : small_, options_, tags_));
+    if (file_) {
+      TRY(put_finished(store_, put, *file_));
+    } else {
+      Shard& shard = store_.shard(put.hash);
+      shard.prepare(put);
+      TRY(with_room(store_, shard, [&] { return shard.put(put); }));
+    }
+    done_ = true;
+    return {};
+  }
+
+  std::uint64_t bytes() const { return bytes_; }
+
+ private:
+  Status take(std::string_view bytes) {
+    TRY(Status(failed_));
+    if (!file_ && small_.size() + bytes.size() <= store_.inline_most()) {
+      small_.append(bytes);
+      return {};
+    }
+    if (!file_) {
+      TRY(store_.ready_to_write());
+      file_.emplace(TRY(engine::NewBlob::begin(store_, store_.hash(key_))));
+      TRY(file_->add(small_));
+      small_ = {};
+    }
+    return file_->add(bytes);
+  }
+
+  Store& store_;
+  const std::string key_;
+  const std::string tags_;  // encoded
+  SetOptions options_;
+  std::string small_;  // until it is too large for that
+  std::optional<engine::NewBlob> file_;
+  std::uint64_t bytes_ = 0;
+  Status failed_;
+  bool done_ = false;
+};
+
+ValueWriter::ValueWriter(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ValueWriter::ValueWriter(ValueWriter&&) noexcept = default;
+ValueWriter& ValueWriter::operator=(ValueWriter&&) noexcept = default;
+ValueWriter::~ValueWriter() = default;
+Status ValueWriter::write(std::string_view bytes) { return impl_->write(bytes); }
+std::uint64_t ValueWriter::bytes() const { return impl_->bytes(); }
+Status ValueWriter::commit() { return impl_->commit(); }
+
+Result<ValueWriter> Cache::writer(std::string_view key, const SetOptions& options) {
+  Store& store = *impl_->store;
+  std::string tags = TRY(engine::encode_tags(options.tags, store.files()->seed()));
+  TRY(put_for(store, key, {}, options, tags));  // what can be refused now is
+  TRY(store.ready_to_write());
+  return ValueWriter(std::make_unique<ValueWriter::Impl>(store, key, options, std::move(tags)));
+}
+
+class ValueReader::Impl {
+ public:
+  Impl(std::optional<Pin> pin, EntryInfo info, Fd file, std::filesystem::path path)
+      : pin_(std::move(pin)), info_(info), file_(std::move(file)), path_(std::move(path)) {}
+
+  const EntryInfo& info() const { return info_; }
+  void seek(std::uint64_t at) { at_ = at; }
+
+  Result<std::size_t> read(std::span<char> to) {
+    if (at_ >= info_.value_bytes) return std::size_t{0};
+    const std::size_t size = static_cast<std::size_t>(std::min<std::uint64_t>(to.size(), info_.value_bytes - at_));
+    if (pin_) {
+      std::memcpy(to.data(), pin_->bytes().data() + at_, size);
+    } else if (!read_file(file_.get(), at_, to.data(), size)) {
+      return Error{Code::kCorrupt, path_.string() + ": a large value's file was cut short, or cannot be read"};
+    }
+    at_ += size;
+    return size;
+  }
+
+ private:
+  std::optional<Pin> pin_;  // of a value that is not large
+  EntryInfo info_;
+  Fd file_;
+  std::filesystem::path path_;
+  std::uint64_t at_ = 0;
+};
+
+ValueReader::ValueReader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ValueReader::ValueReader(ValueReader&&) noexcept = default;
+ValueReader& ValueReader::operator=(ValueReader&&) noexcept = default;
+ValueReader::~ValueReader() = default;
+const EntryInfo& ValueReader::info() const { return impl_->info(); }
+Result<std::size_t> ValueReader::read(std::span<char> to) { return impl_->read(to); }
+void ValueReader::seek(std::uint64_t at) { impl_->seek(at); }
+
+std::optional<ValueReader> Cache::reader(std::string_view key) const {
+  Store& store = *impl_->store;
+  if (!possible(key) || !store.ready()) return std::nullopt;
+  const std::uint64_t hash = store.hash(key);
+  const std::optional<EntryInfo> found = store.shard(hash).info(key, hash, true);
+  store.count_read(found.has_value(), Store::stripe());
+  if (!found) return std::nullopt;
+  std::optional<Opened> opened = open_large(store, key, hash);
+  if (!opened) return std::nullopt;
+  const EntryInfo info = opened->entry.info;
+  std::optional<Pin> pin;
+  if (!opened->entry.blob) pin = PinAccess::owned(opened->entry.bytes, opened->entry.tags, info);
+  return ValueReader(std::make_unique<ValueReader::Impl>(std::move(pin), info, std::move(opened->file), directory()));
 }
 
 Status Cache::transact(const std::function<Status(Transaction&)>& work, std::int64_t deadline_ms) {

@@ -153,12 +153,14 @@ void Shard::carry_out(bool suspect) {
       change.slot = old->slot;
       change.drop_offset = Slot::offset(old->word);
       change.drop_bytes = static_cast<std::uint32_t>(old->record.head.bytes());
+      count_blob_off(change, old->record);
     }
     if (record->head.kind() == kTombstone) {
       change.is_tombstone = true;
       if (old) change.entries = -1;
     } else {
       change.expires_ms = record->expires_ms;
+      if (const std::optional<Blob> blob = record->blob()) change.blob_bytes += static_cast<std::int64_t>(blob->bytes);
       if (!old) {
         // There is one: see make_room().
         Result<Word*> slot = index_.free_slot(hash);
@@ -169,6 +171,7 @@ void Shard::carry_out(bool suspect) {
       change.slot_value = Slot::make(hash, offset, old ? Slot::frequency(old->word) : 0);
     }
     commit(change);
+    if (old && old->record.is_blob()) drop_blob(old->record, hash);
     Word& counter = change.is_tombstone ? state_.deletes : state_.sets;
     counter.store(counter.load(relaxed) + 1, relaxed);
     step(Step::kTransactionStep);

@@ -147,6 +147,7 @@ Result<std::shared_ptr<Files>> Files::open_as(int directory_fd, const std::files
   files->directory_fd_ = Fd(::fcntl(directory_fd, F_DUPFD_CLOEXEC, 0));
   if (!files->directory_fd_) return system_error(errno, "dup", path);
   files->in_memory_ = is_memory(directory_fd);
+  files->blobs_ = std::make_unique<Blobs>(files->directory_fd_.get(), path);
   struct stat about {};
   if (::fstatat(directory_fd, "ctl", &about, 0) != 0) {
     if (errno != ENOENT) return system_error(errno, "stat", path / "ctl");
@@ -400,8 +401,30 @@ void Files::store_settings(const Config& config) const {
   now.version.fetch_add(1, std::memory_order_release);
 }
 
-std::uint64_t Files::disk_bytes() const {
+std::uint64_t Files::blob_bytes() const {
   std::uint64_t sum = 0;
+  for (std::uint32_t i = 0; i < geometry_.shards; ++i) sum += shard(i).blob_bytes.load(std::memory_order_relaxed);
+  // Slots are taken from the first on, so behind one that never was taken none was.
+  for (std::uint32_t i = 0; i < kProcessesMax && process(i).incarnation.load(std::memory_order_relaxed) != 0; ++i)
+    sum += process(i).blob_bytes.load(std::memory_order_relaxed);
+  return sum;
+}
+
+bool Files::blobs_are_kept() const {
+  for (std::uint32_t i = 0; i < kProcessesMax && process(i).incarnation.load(std::memory_order_relaxed) != 0; ++i) {
+    if (process(i).keeps_blobs.load(std::memory_order_seq_cst) != 0) return true;
+  }
+  return false;
+}
+
+void Files::release_blobs() const {
+  const bool unordered = globals().settings.durability.load(std::memory_order_relaxed) == 0;
+  blobs_->release(unordered ? ~std::uint64_t{0} : globals().flushes_done.load(std::memory_order_acquire),
+                  [this] { return blobs_are_kept(); });
+}
+
+std::uint64_t Files::disk_bytes() const {
+  std::uint64_t sum = blob_bytes();
   for (const Fd* fd : {&ctl_fd_, &idx_fd_, &log_fd_}) {
     struct stat about {};
     if (::fstat(fd->get(), &about) == 0) sum += static_cast<std::uint64_t>(about.st_blocks) * 512;

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "base/fd.h"
+#include "engine/blobs.h"
 #include "engine/layout.h"
 
 namespace larder::engine {
@@ -111,6 +112,13 @@ class Files {
   void release_idx(std::uint64_t from, std::uint64_t bytes) const;
   void release_log(std::uint64_t from, std::uint64_t bytes) const;
 
+  // Large values. Their files count against the limit from before they are written until they are removed.
+  Blobs& blobs() const { return *blobs_; }
+  std::uint64_t blob_bytes() const;
+  // Removes the files of entries that are gone for good, unless somebody keeps them (ProcessSlot::keeps_blobs).
+  void release_blobs() const;
+  bool blobs_are_kept() const;
+
   Status sync_ctl() const;
   Status sync_idx() const;
   Status sync_log() const;
@@ -148,6 +156,7 @@ class Files {
   Fd ctl_fd_;
   Fd idx_fd_;
   Fd log_fd_;
+  std::unique_ptr<Blobs> blobs_;
   char* ctl_ = nullptr;
   char* idx_ = nullptr;
   char* log_ = nullptr;

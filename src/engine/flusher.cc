@@ -34,6 +34,7 @@ Status Flusher::flush() {
   std::uint64_t done = globals.flushes_done.load(std::memory_order_relaxed);
   while (done < mine && !globals.flushes_done.compare_exchange_weak(done, mine, std::memory_order_release)) {
   }
+  files_->release_blobs();
   return {};
 }
 

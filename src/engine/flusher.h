@@ -32,9 +32,13 @@ class Flusher {
     }
     return promised == Durability::kNone ? Status{} : together();
   }
-  // A segment was freed: it can be written again after the next flush.
+  // A segment was freed: it can be written again after the next flush. Or an entry's file waits for it to be removed.
   void hurry() {
-    if (durability() != Durability::kNone) soon(true);
+    if (durability() != Durability::kNone) {
+      soon(true);
+    } else {
+      files_->release_blobs();
+    }
   }
   Status flush();
 

@@ -162,8 +162,10 @@ struct ProcessSlot {
   Half incarnation;  // raised by each who takes it, so that a lock word names one life of one process
   Half pid;          // for people; may be of another pid namespace
   Word opened_ms;
-  Word committed;  // number of the transaction that this process has decided to make visible
-  Word reserved[5];
+  Word committed;    // number of the transaction that this process has decided to make visible
+  Word blob_bytes;   // of files in `blobs` that it is writing, or has yet to remove
+  Word keeps_blobs;  // how many reasons it has that nobody removes files from `blobs`
+  Word reserved[3];
 };
 static_assert(sizeof(ProcessSlot) == 64);
 inline constexpr std::uint64_t kLivenessBase = std::uint64_t{1} << 40;
@@ -296,6 +298,9 @@ struct Geometry {
   // log
   constexpr std::uint64_t log_bytes() const { return std::uint64_t{segments()} << segment_shift; }
 };
+
+// Of the limit, what large values may have at most; the log keeps the rest.
+constexpr std::uint64_t blob_bytes_most(std::uint64_t limit) { return limit / 4 * 3; }
 
 // Two builds whose structs differ refuse each other's directories even when somebody forgot the version.
 constexpr std::uint32_t layout_signature() {

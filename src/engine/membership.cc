@@ -41,8 +41,8 @@ Status Membership::join() {
   Fd fd = TRY(files_->open_ctl_again());
   for (std::uint32_t slot = 0; slot < kProcessesMax; ++slot) {
     if (!try_lock(fd.get(), slot)) continue;
-    release_pins(slot);
     ProcessSlot& mine = files_->process(slot);
+    bury(slot);
     // The new life begins before anything is done in its name.
     identity_ = {slot, mine.incarnation.fetch_add(1, std::memory_order_acq_rel) + 1};
     mine.pid.store(static_cast<std::uint32_t>(::getpid()), std::memory_order_relaxed);
@@ -76,15 +76,22 @@ bool Membership::alive(std::uint32_t lock_word) const {
 }
 
 void Membership::bury_dead() const {
-  for (std::uint32_t slot = 0; slot < kProcessesMax; ++slot) {
+  // Slots are taken from the first on, so behind one that never was taken none was.
+  for (std::uint32_t slot = 0; slot < kProcessesMax && files_->process(slot).incarnation.load() != 0; ++slot) {
     if (held_by_somebody(slot)) continue;
     // Hold the slot meanwhile, so that nobody moves in while its pins are cleared.
     Result<Fd> fd = files_->open_ctl_again();
-    if (fd.ok() && try_lock(fd->get(), slot)) release_pins(slot);
+    if (fd.ok() && try_lock(fd->get(), slot)) bury(slot);
   }
 }
 
-void Membership::release_pins(std::uint32_t slot) const {
+bool Membership::take_deaths() const { return deaths_.exchange(false, std::memory_order_relaxed); }
+
+void Membership::bury(std::uint32_t slot) const {
+  ProcessSlot& dead = files_->process(slot);
+  if (dead.pid.exchange(0, std::memory_order_relaxed) != 0) deaths_.store(true, std::memory_order_relaxed);
+  dead.blob_bytes.store(0, std::memory_order_relaxed);
+  dead.keeps_blobs.store(0, std::memory_order_release);
   const std::uint32_t segments = files_->geometry().segments();
   for (std::uint32_t stripe = 0; stripe < kStripes; ++stripe) {
     Half* row = files_->pins(slot, stripe);

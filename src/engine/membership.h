@@ -8,6 +8,7 @@
 
 #include <larder/result.h>
 
+#include <atomic>
 #include <memory>
 
 #include "base/fd.h"
@@ -38,8 +39,10 @@ class Membership {
 
   // Whether the process that wrote this lock word lives.
   bool alive(std::uint32_t lock_word) const;
-  // Gives back the pins of processes that died.
+  // Gives back what processes that died held: pins, and room for large values.
   void bury_dead() const;
+  // Whether a death was seen, by this or by join(), since the last call.
+  bool take_deaths() const;
   // How many have it open.
   std::uint32_t count() const;
 
@@ -48,11 +51,13 @@ class Membership {
 
  private:
   bool held_by_somebody(std::uint32_t slot) const;
-  void release_pins(std::uint32_t slot) const;
+  // Of a slot whose byte is locked.
+  void bury(std::uint32_t slot) const;
 
   std::shared_ptr<Files> files_;
   Identity identity_;
   Fd fd_;
+  mutable std::atomic<bool> deaths_{false};
 };
 
 }  // namespace larder::engine

@@ -131,7 +131,7 @@ EntryInfo Shard::info_of(const Record& record) const {
   info.sequence = record.head.sequence;
   info.stored_ms = record.head.stored_ms;
   info.expires_ms = record.expires_ms;
-  info.value_bytes = record.head.value_size;
+  info.value_bytes = record.value_bytes();
   info.place = record.place();
   info.cost = record.cost();
   info.format = static_cast<std::uint8_t>(record.head.flags >> kFormatShift);
@@ -150,8 +150,9 @@ std::optional<bool> Shard::over(const Record& record, const Word& slot, std::uin
   return false;
 }
 
-bool Shard::copy(std::string_view key, std::uint64_t hash, std::uint32_t stripe, std::string& value) {
+Shard::Got Shard::copy(std::string_view key, std::uint64_t hash, std::uint32_t stripe, std::string& value) {
   bool over = false;
+  bool large = false;
   const bool hit =
       read(key, hash,
            [&](const Record& record, const Place& place, std::uint64_t generation, Word& slot, std::uint64_t word) {
@@ -160,12 +161,13 @@ bool Shard::copy(std::string_view key, std::uint64_t hash, std::uint32_t stripe,
              const std::optional<bool> ended = this->over(record, slot, word);
              if (!ended) return false;
              over = *ended;
+             large = record.is_blob();
              if (size <= kSmallValue || over) {
                char bytes[kSmallValue];
-               if (!over) copy_out(bytes, record.value(), size);
+               if (!over) copy_out(bytes, record.value(), std::min(size, kSmallValue));
                std::atomic_thread_fence(std::memory_order_acquire);
                if (generation_now.load(std::memory_order_relaxed) != generation) return false;
-               if (!over) value.assign(bytes, size);
+               if (!over && !large) value.assign(bytes, size);
              } else if (!files_->read_only()) {
                Half& count = files_->pins(membership_.self().slot, stripe)[place.segment];
                count.fetch_add(1, std::memory_order_seq_cst);
@@ -183,7 +185,8 @@ bool Shard::copy(std::string_view key, std::uint64_t hash, std::uint32_t stripe,
              if (!over && !files_->read_only()) raise_frequency(slot, word);
              return true;
            });
-  return hit && !over;
+  if (!hit || over) return Got::kMiss;
+  return __builtin_expect(large, 0) ? Got::kLarge : Got::kValue;
 }
 
 std::optional<EntryInfo> Shard::info(std::string_view key, std::uint64_t hash, bool counts_as_read) {
@@ -215,6 +218,7 @@ std::optional<Copied> Shard::copy_all(std::string_view key, std::uint64_t hash) 
              if (!ended) return false;
              over = *ended;
              copied.info = info_of(record);
+             copied.blob = record.blob();
              copied.bytes.resize(record.head.value_size);
              copy_out(copied.bytes.data(), record.value(), copied.bytes.size());
              copied.tags.resize(record.head.tags_bytes);
@@ -237,12 +241,15 @@ std::optional<Pinned> Shard::pin(std::string_view key, std::uint64_t hash, std::
              const std::optional<bool> ended = this->over(record, slot, word);
              over = ended.value_or(false);
              const bool held = generations_[place.segment].load(std::memory_order_seq_cst) == generation;
-             if (!held || !ended || over) {
+             const bool large = record.is_blob();
+             if (!held || !ended || over || large) {
                count.fetch_sub(1, std::memory_order_release);
-               return held && ended;
+               if (!held || !ended) return false;
+               pinned = {};
+             } else {
+               pinned = {{record.value(), record.head.value_size}, record.tags(), info_of(record), &count};
              }
-             pinned = {{record.value(), record.head.value_size}, record.tags(), info_of(record), &count};
-             if (counts_as_read) raise_frequency(slot, word);
+             if (!over && counts_as_read) raise_frequency(slot, word);
              return true;
            });
   if (!hit || over) return std::nullopt;

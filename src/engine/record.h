@@ -46,6 +46,7 @@ struct Blob {
   std::uint64_t content = 0;  // xxh3 of the value, seeded with the key's hash
 };
 static_assert(sizeof(Blob) == 24);
+inline std::string_view bytes_of(const Blob& blob) { return {reinterpret_cast<const char*>(&blob), sizeof(blob)}; }
 
 inline constexpr std::uint32_t kRecordHeader = 24;
 inline constexpr std::uint32_t kRecordLeast = 24;
@@ -172,6 +173,12 @@ struct Record {
     Blob blob;
     copy_out(reinterpret_cast<char*>(&blob), value(), sizeof(blob));
     return blob;
+  }
+  // Of the value, wherever it lies.
+  std::uint64_t value_bytes() const {
+    if (__builtin_expect(!is_blob(), 1)) return head.value_size;
+    const std::optional<Blob> blob = this->blob();
+    return blob ? blob->bytes : 0;
   }
   // A view of shared memory: for who holds the lock or a pin.
   std::string_view tags() const { return {at + head.tags_at(), head.tags_bytes}; }

@@ -148,6 +148,7 @@ Status Shard::rebuild_locked(bool after_power_loss) {
   }
   TRY(index_.reset());
   state_.entries.store(0, relaxed);
+  state_.blob_bytes.store(0, relaxed);
 
   // The headers of segments that are holes: the kernel would read ahead, which is to make pages of zeros.
   char* const segments = files_->segment(first_);
@@ -277,6 +278,9 @@ Status Shard::rebuild_locked(bool after_power_loss) {
   if (gave_up) TRY(files_->sync_log());
 
   std::uint64_t entries = 0;
+  std::uint64_t blobs = 0;
+  // Where nothing is brought to the disk in order, a file may have got its length before its bytes.
+  const bool verifies_blobs = after_power_loss && unordered();
   constexpr std::uint64_t kBucketsAhead = 4;
   const std::uint64_t buckets = index_.bucket_count();
   for (std::uint64_t bucket = 0; bucket < buckets; ++bucket) {
@@ -287,16 +291,19 @@ Status Shard::rebuild_locked(bool after_power_loss) {
     }
     index_.for_each_in(bucket, [&](Word& slot, std::uint64_t word) {
       const std::optional<Record> record = record_at(Slot::offset(word));
-      if (!record || record->head.kind() != kValue) {
+      const bool lives = record && record->head.kind() == kValue;
+      if (!lives || (record->is_blob() && !blob_is_there(*record, verifies_blobs))) {
         slot.store(0, std::memory_order_release);
         return;
       }
+      if (record->is_blob()) blobs += record->value_bytes();
       SegmentState& at = segment(static_cast<std::uint32_t>(Slot::offset(word) >> shift_));
       at.live.store(at.live.load(relaxed) + static_cast<std::uint32_t>(record->head.bytes()), relaxed);
       ++entries;
     });
   }
   state_.entries.store(entries, relaxed);
+  state_.blob_bytes.store(blobs, relaxed);
 
   Word& sequence = files_->globals().sequence;
   const std::uint64_t next = last + 1 + (after_power_loss ? kSequenceGap : 0);
@@ -372,6 +379,7 @@ Status Shard::check(bool mend, CheckReport& report) {
                             std::to_string(live) + " and " + std::to_string(tombs) + " are there");
   }
   std::uint64_t slots = 0;
+  std::uint64_t blobs = 0;
   index_.for_each([&](std::uint64_t bucket, Word&, std::uint64_t word) {
     ++slots;
     const std::uint64_t offset = Slot::offset(word);
@@ -384,6 +392,7 @@ Status Shard::check(bool mend, CheckReport& report) {
       find_fault("idx", name + ": bucket " + std::to_string(bucket) + " points at no record (" + place(offset) + ")");
       return;
     }
+    if (record->is_blob()) blobs += record->value_bytes();
     const std::uint64_t hash = key_hash({record->key(), record->head.key_size});
     if (Slot::tag(hash) != Slot::tag_of(word) || Index::address(hash, index_.shape()) != bucket)
       find_fault("idx",
@@ -393,6 +402,9 @@ Status Shard::check(bool mend, CheckReport& report) {
   if (slots != on_account || slots != entries)
     find_fault("idx", name + ": " + std::to_string(on_account) + " entries are on account, " + std::to_string(slots) +
                           " in the index, " + std::to_string(entries) + " in the log");
+  if (blobs != state_.blob_bytes.load(relaxed))
+    find_fault("ctl", name + ": " + std::to_string(state_.blob_bytes.load(relaxed)) +
+                          " bytes of large values are on account, there are " + std::to_string(blobs));
   if (found > 0 && mend) {
     TRY(rebuild_locked(false));
     report.repaired += found;

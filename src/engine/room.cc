@@ -67,9 +67,9 @@ std::uint32_t Shard::active(Queue queue) const {
 
 std::uint32_t Shard::allowed_segments() const {
   const Geometry& g = files_->geometry();
-  const std::uint64_t limit = files_->settings().size_limit_bytes / g.shards;
-  const std::uint64_t overhead =
-      g.ctl_bytes() / g.shards + index_.disk_bytes() + state_.blob_bytes.load(std::memory_order_relaxed);
+  const std::uint64_t whole = files_->settings().size_limit_bytes;
+  const std::uint64_t limit = (whole - std::min(files_->blob_bytes(), blob_bytes_most(whole))) / g.shards;
+  const std::uint64_t overhead = g.ctl_bytes() / g.shards + index_.disk_bytes();
   const std::uint64_t left = limit > overhead ? limit - overhead : 0;
   // Never so few that nothing can be moved.
   return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(left >> shift_, 5, count_));
@@ -606,6 +606,8 @@ void Shard::drop_all_in(std::uint32_t victim) {
     Change change;
     change.slot = slot;
     change.entries = -1;
+    const std::optional<Record> record = record_at(Slot::offset(slot->load(std::memory_order_relaxed)));
+    if (record) count_blob_off(change, *record);  // its file is an orphan now
     commit(change);
     count_one(state_.evictions);
   }

@@ -30,7 +30,7 @@
 
 namespace larder::engine {
 
-// A pinned value: who unpins must say which count it raised.
+// A pinned value: who unpins must say which count it raised. None: the value lies in a file of its own, see copy_all().
 struct Pinned {
   std::string_view bytes;
   std::string_view tags;
@@ -42,6 +42,14 @@ struct Copied {
   std::string bytes;
   std::string tags;
   EntryInfo info;
+  std::optional<Blob> blob;  // where the value lies, in place of `bytes`
+};
+
+// What a removal took out.
+struct Taken {
+  larder::Entry entry;
+  std::optional<Blob> blob;  // its value lies in `file`
+  Fd file;
 };
 
 // What a writer must wait for before there is room; never while it holds the lock.
@@ -61,8 +69,9 @@ struct Put {
   std::string_view key;
   std::uint64_t hash = 0;
   std::string_view value;
-  Extras extras;            // `first` is found out under the lock
-  std::uint16_t flags = 0;  // of kIsPinned, kBlob and kFormatMask
+  Extras extras;                 // `first` is found out under the lock
+  std::uint16_t flags = 0;       // of kIsPinned, kBlob and kFormatMask
+  std::uint64_t blob_bytes = 0;  // with kBlob: of the value; `value` is its Blob
   bool keeps_place = false;
   When when;
   std::uint32_t content = 0;  // of the checksum, extras without `first` included; see Shard::prepare
@@ -118,7 +127,9 @@ class Shard {
     return bucket != nullptr && Slots(bucket).with(Slot::tag(hash)) == 0 &&
            (bucket->meta.load(std::memory_order_acquire) & 0xffffffff) == 0 && index_.shape() == shape;
   }
-  bool copy(std::string_view key, std::uint64_t hash, std::uint32_t stripe, std::string& value);
+  // Large: the value lies in a file of its own, see copy_all().
+  enum class Got { kMiss, kValue, kLarge };
+  Got copy(std::string_view key, std::uint64_t hash, std::uint32_t stripe, std::string& value);
   std::optional<EntryInfo> info(std::string_view key, std::uint64_t hash, bool counts_as_read);
   // All of it, as it was at one moment, without touching statistics or eviction. For those who cannot pin.
   std::optional<Copied> copy_all(std::string_view key, std::uint64_t hash);
@@ -149,7 +160,7 @@ class Shard {
   Result<std::pair<Room, bool>> put_many(std::span<const Put* const> puts, std::size_t& next);
   // True: it was there, and the when held. `taken`, if wanted: what it was.
   Result<std::pair<Room, bool>> del(std::string_view key, std::uint64_t hash, const When& when = {},
-                                    larder::Entry* taken = nullptr);
+                                    Taken* taken = nullptr);
   // Removes entries for which `which` holds, a few buckets from `bucket` on under one lock; `bucket` is where to go on.
   // Expired ones, and those whose tag was evicted, go in any case. True: that was the last bucket.
   Result<std::pair<Room, bool>> remove_some(const std::function<bool(const Record&)>& which, std::uint64_t& bucket,
@@ -164,6 +175,17 @@ class Shard {
   Result<std::pair<Room, bool>> touch(std::string_view key, std::uint64_t hash, std::int64_t expires_ms);
   Result<std::pair<Room, std::int64_t>> incr(std::string_view key, std::uint64_t hash, std::int64_t delta);
   Result<std::uint64_t> clear();
+
+  // --- Large values, which lie in files of their own (large.cc) ---
+
+  // Whether an entry, over or not, is the one whose value lies there.
+  bool speaks_of(const BlobName& name);
+  // Evicts that entry when its turn has come; how many bytes its file has, 0: it stays, or there is none.
+  Result<std::pair<Room, std::uint64_t>> evict_blob(const BlobName& name);
+  // Reads their files; entries whose file is not what was written go, with `mend`.
+  Status check_blobs(bool mend, CheckReport& report);
+  // Little is left of what the segments may have.
+  bool is_short() const;
 
   // --- The part of a transaction that lies here (commit.cc). All but settle() between enter() and leave(). ---
 
@@ -221,7 +243,8 @@ class Shard {
     std::uint64_t slot_value = 0;
     std::uint64_t drop_offset = 0;  // of the entry's record before, 0: none
     std::uint32_t drop_bytes = 0;
-    int entries = 0;  // +1, 0, -1
+    int entries = 0;              // +1, 0, -1
+    std::int64_t blob_bytes = 0;  // more of them, or less
   };
 
   // A place in the log whose segment is this shard's.
@@ -301,6 +324,15 @@ class Shard {
   void blot_out() LARDER_REQUIRES(lock_);
   void forget_transaction() LARDER_REQUIRES(lock_);
   void repair_transaction() LARDER_REQUIRES(lock_);
+
+  // large.cc
+  std::optional<Found> find_blob(const BlobName& name) const;
+  // Notes in `change` that this record goes ...
+  void count_blob_off(Change& change, const Record& record) const;
+  // ... and after the change, that its file may follow.
+  void drop_blob(const Record& record, std::uint64_t hash, std::uint64_t successor = 0) LARDER_REQUIRES(lock_);
+  // Its file is there, as long as it should be; and what was written, if `verify`.
+  bool blob_is_there(const Record& record, bool verify) const;
 
   // feed.cc
   // Before a record with this sequence goes and nothing is left that tells of the change.

@@ -42,6 +42,9 @@ enum class Step : std::uint32_t {
   kTransactionDecided,  // it has happened
   kTransactionStep,     // one of its records is an entry
   kTransactionDone,     // all of a shard's are, readers still wait
+  kBlobMade,            // a file for a large value is there, empty
+  kBlobWritten,         // it is whole, no entry speaks of it
+  kBlobDropped,         // its entry is gone, it is there
   kFlushed,             // the log is on the disk, the flush is not yet counted
   kCount,
 };

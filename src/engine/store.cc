@@ -79,10 +79,13 @@ Store::Store(std::shared_ptr<Files> files, const Options& options)
       now_(options.clock),
       membership_(files_),
       clean_(files_->globals().clean),
-      value_most_(Shard::record_most(files_->geometry()) - kRecordHeader - 64 - kTagsMost - kKeyMost),
+      inline_most_(
+          std::min<std::uint64_t>(files_->geometry().segment_bytes() / 2,
+                                  Shard::record_most(files_->geometry()) - kRecordHeader - 64 - kTagsMost - kKeyMost)),
       shard_mask_(files_->geometry().shards - 1) {
   const Geometry& g = files_->geometry();
   flusher_ = std::make_unique<Flusher>(files_);
+  blob_room_ = std::make_unique<BlobRoom>(*this);
   for (std::uint32_t i = 0; i < g.shards; ++i) shards_.push_back(std::make_unique<Shard>(files_, membership_, i, now_));
 }
 
@@ -146,12 +149,15 @@ Status Store::bring_up() {
   } else {
     if (globals.sequence.load() == 0) globals.sequence.store(1);
     for (std::uint32_t slot = 0; slot < kProcessesMax; ++slot) {
+      files_->process(slot).blob_bytes.store(0);
+      files_->process(slot).keeps_blobs.store(0);
       for (std::uint32_t stripe = 0; stripe < kStripes; ++stripe)
         std::memset(reinterpret_cast<char*>(files_->pins(slot, stripe)), 0, files_->geometry().pins_pitch());
     }
     globals.flushes_done.store(globals.flushes_started.load());
     Tags(*files_).recount();
     for (const auto& shard : shards_) TRY(shard->rebuild());
+    blob_room_->expect_orphans();
   }
   globals.clean.store(kUnclean);
   std::memcpy(globals.boot_id, boot.c_str(), boot.size() + 1);
@@ -166,6 +172,7 @@ Status Store::join() {
   // Whether transactions of the slot's last owner happened is known while the slot says so, which our first one ends.
   for (const auto& shard : shards_) shard->settle(membership_.self().slot);
   counters_ = &files_->counters(membership_.self().slot, 0);
+  blob_room_->sweep_if_expected();
   return {};
 }
 
@@ -271,12 +278,14 @@ Store::~Store() {
     (void)flusher_.release();
     return;
   }
+  const bool promised = files_->settings().durability != Durability::kNone;
+  if (promised && files_->blobs().dropped_bytes() > 0) (void)flusher_->flush();
   flusher_.reset();
   if (files_->read_only() || !membership_.joined()) return;
+  files_->release_blobs();
   Result<DirectoryLock> lock = DirectoryLock::take(files_->directory_fd(), files_->path());
   membership_.leave();
   Globals& globals = files_->globals();
-  const bool promised = files_->settings().durability != Durability::kNone;
   if (!lock.ok() || !promised || membership_.count() > 0 || globals.clean.load() != kUnclean) return;
   // The last one out: what is on the disk from here on is right, index and all.
   if (files_->sync_log().ok() && files_->sync_idx().ok() && files_->sync_ctl().ok()) {
@@ -288,12 +297,15 @@ Store::~Store() {
 void Store::before_fork() LARDER_NO_THREAD_SAFETY_ANALYSIS {
   joining_.lock();
   committing_.lock();
+  files_->blobs().before_fork();
 }
 void Store::after_fork_in_parent() LARDER_NO_THREAD_SAFETY_ANALYSIS {
+  files_->blobs().after_fork();
   committing_.unlock();
   joining_.unlock();
 }
 void Store::after_fork_in_child() LARDER_NO_THREAD_SAFETY_ANALYSIS {
+  files_->blobs().after_fork_in_child();
   membership_.forget();
   joined_.store(false, std::memory_order_release);
   forked_ = true;

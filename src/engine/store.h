@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "engine/blob_room.h"
 #include "engine/flusher.h"
 #include "engine/membership.h"
 #include "engine/shard.h"
@@ -56,8 +57,11 @@ class Store {
   // Nobody goes before this one, or he takes too long.
   bool may_go(const void* transaction);
 
-  // The largest value: with any key it fits a segment.
-  std::uint64_t value_most() const { return value_most_; }
+  // A larger value lies in a file of its own ...
+  std::uint64_t inline_most() const { return inline_most_; }
+  // ... and one that is larger than this nowhere.
+  std::uint64_t value_most() const { return blob_bytes_most(files_->settings().size_limit_bytes); }
+  BlobRoom& blob_room() { return *blob_room_; }
 
   std::uint64_t hash(std::string_view key) const { return hash64(key, files_->seed()); }
   std::size_t shard_number(std::uint64_t hash) const { return hash >> kShardShift & shard_mask_; }
@@ -115,8 +119,9 @@ class Store {
   Membership membership_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::unique_ptr<Flusher> flusher_;
+  std::unique_ptr<BlobRoom> blob_room_;
   Half& clean_;
-  const std::uint64_t value_most_;
+  const std::uint64_t inline_most_;
   const std::uint64_t shard_mask_;
   std::atomic<bool> joined_{false};
   Counters* counters_ = nullptr;  // of our slot, by stripe; set before joined_. Null: opened read-only.

@@ -36,9 +36,11 @@ class Transaction::Impl {
   Impl(Cache& cache, Store& store) : cache_(cache), store_(store) {}
 
   struct Write {
-    std::optional<std::string> value;  // nullopt: the key is removed
-    std::string tags;                  // encoded
-    Put put;                           // without the views into the two above, and the key's
+    std::optional<std::string> value;                 // nullopt: the key is removed
+    std::string tags;                                 // encoded
+    Put put;                                          // without the views into the two above, and the key's
+    std::shared_ptr<engine::NewBlob> file = nullptr;  // of a large value
+    engine::Blob blob{};                              // where it lies
   };
 
   Result<std::optional<std::string>> get(std::string_view key);
@@ -136,6 +138,13 @@ Status Transaction::Impl::set(std::string_view key, std::string_view value, cons
   write.tags = TRY(engine::encode_tags(options.tags, store_.files()->seed()));
   write.put = TRY(engine::checked_put(store_, key, value, options, {}));
   write.value = std::string(value);
+  if (value.size() > store_.inline_most()) {
+    TRY(store_.ready_to_write());
+    write.file = std::make_shared<engine::NewBlob>(TRY(engine::NewBlob::begin(store_, write.put.hash)));
+    TRY(write.file->prepare(value.size()));
+    TRY(write.file->add(value));
+    write.blob = TRY(write.file->finish());
+  }
   keep(key, std::move(write));
   return {};
 }
@@ -183,6 +192,7 @@ Result<std::int64_t> Transaction::Impl::incr(std::string_view key, std::int64_t 
   if (__builtin_add_overflow(number, delta, &sum))
     return Error{Code::kInvalid, "the sum under '" + std::string(key) + "' would not fit an integer of 64 bits"};
   write.value = std::to_string(sum);
+  write.file = nullptr;
   keep(key, std::move(write));
   return sum;
 }
@@ -197,6 +207,11 @@ std::vector<std::pair<Shard*, Part>> Transaction::Impl::parts() {
     one.put.key = key;
     if (write.value) {
       one.put.value = *write.value;
+      if (write.file) {
+        one.put.value = engine::bytes_of(write.blob);
+        one.put.flags |= engine::kBlob;
+        one.put.blob_bytes = write.blob.bytes;
+      }
       one.put.extras.tags = write.tags;
       store_.shard(one.put.hash).prepare(one.put);
     }
@@ -257,6 +272,9 @@ Result<Outcome> Transaction::Impl::commit(SteadyTime until, const void* self) LA
     TRY(failed);
     if (room == Room::kReady) {
       if (!right) return Outcome::kLost;
+      for (auto& [key, write] : writes_) {
+        if (write.file) write.file->keep();
+      }
       if (!writes_.empty()) TRY(store_.flusher().wrote());
       return Outcome::kDone;
     }

@@ -202,9 +202,9 @@ TEST_F(TransactionTest, KeepsWhatAnEntryHas) {
 }
 
 TEST_F(TransactionTest, RefusesWhatASegmentDoesNotTake) {
-  const std::string large(cache_.value_bytes_max() / 2, 'x');
+  const std::string large(40'000, 'x');
   const Status done = cache_.transact([&](Transaction& t) -> Status {
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < 200; ++i) {
       if (Status set = t.set("key " + std::to_string(i), large); !set.ok()) return set;
     }
     return {};

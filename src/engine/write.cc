@@ -122,6 +122,12 @@ void Shard::commit(const Change& change) {
   const std::uint64_t entries = state_.entries.load(relaxed);
   redo.entries.store(change.entries < 0 && entries == 0 ? 0 : entries + static_cast<std::uint64_t>(change.entries),
                      relaxed);
+  redo.moves_blobs.store(change.blob_bytes != 0, relaxed);
+  if (__builtin_expect(change.blob_bytes != 0, 0)) {
+    const std::uint64_t blobs = state_.blob_bytes.load(relaxed);
+    const bool less_than_none = change.blob_bytes < 0 && blobs < static_cast<std::uint64_t>(-change.blob_bytes);
+    redo.blob_bytes.store(less_than_none ? 0 : blobs + static_cast<std::uint64_t>(change.blob_bytes), relaxed);
+  }
   redo.valid.store(1, std::memory_order_release);
   step(Step::kRedoNoted);
   apply_redo();
@@ -144,6 +150,8 @@ void Shard::apply_redo() {
   const std::uint32_t drop = redo.drop.load(relaxed);
   if (drop != kNone && mine(drop)) segment(drop).live.store(redo.drop_live.load(relaxed), release);
   state_.entries.store(redo.entries.load(relaxed), release);
+  if (__builtin_expect(redo.moves_blobs.load(relaxed) != 0, 0))
+    state_.blob_bytes.store(redo.blob_bytes.load(relaxed), release);
   step(Step::kAccountsMoved);
   const std::uint64_t position = redo.slot.load(relaxed);
   if (position != kNoSlot) {
@@ -252,12 +260,15 @@ Result<bool> Shard::put_locked(const Put& put, Queue queue, const std::optional<
     frequency = Slot::frequency(old->word);
     change.drop_offset = Slot::offset(old->word);
     change.drop_bytes = static_cast<std::uint32_t>(old->record.head.bytes());
+    count_blob_off(change, old->record);
   } else {
     change.entries = 1;
   }
+  change.blob_bytes += static_cast<std::int64_t>(put.blob_bytes);
   const std::uint64_t offset = append(to, head, content, extras, put.key, put.value);
   change.slot_value = Slot::make(put.hash, offset, frequency);
   commit(change);
+  if (__builtin_expect(old && old->record.is_blob(), 0)) drop_blob(old->record, put.hash, offset);
   count_one(state_.sets);
   if (!old) index_.grow(state_.entries.load(std::memory_order_relaxed));
   return true;
@@ -309,6 +320,7 @@ void Shard::remove(const Found& entry, std::uint64_t tombstone_sequence, std::ui
   change.drop_offset = Slot::offset(entry.word);
   change.drop_bytes = static_cast<std::uint32_t>(entry.record.head.bytes());
   change.entries = -1;
+  count_blob_off(change, entry.record);
   if (tombstone_sequence == 0) raise_feed_floor(entry.record.head.sequence);
   if (tombstone_sequence != 0) {
     const std::string_view key(entry.record.key(), entry.record.head.key_size);
@@ -321,6 +333,8 @@ void Shard::remove(const Found& entry, std::uint64_t tombstone_sequence, std::ui
     append(to, head, content_of(key_hash(key), {}), {}, key, {});
   }
   commit(change);
+  if (__builtin_expect(entry.record.is_blob(), 0))
+    drop_blob(entry.record, key_hash({entry.record.key(), entry.record.head.key_size}));
 }
 
 void Shard::leave_tombstone(std::string_view key, std::uint64_t sequence, std::uint32_t to) {
@@ -335,8 +349,7 @@ void Shard::leave_tombstone(std::string_view key, std::uint64_t sequence, std::u
   commit(change);
 }
 
-Result<std::pair<Room, bool>> Shard::del(std::string_view key, std::uint64_t hash, const When& when,
-                                         larder::Entry* taken) {
+Result<std::pair<Room, bool>> Shard::del(std::string_view key, std::uint64_t hash, const When& when, Taken* taken) {
   const RecordHead head = head_for(key.size(), 0, kTombstone);
   Guard guard(*this);
   step(Step::kLocked);
@@ -353,10 +366,15 @@ Result<std::pair<Room, bool>> Shard::del(std::string_view key, std::uint64_t has
   if (taken != nullptr && !ended) {
     const Record& record = entry->record;
     if (!whole(record, generation_of(*entry))) return damaged(key);
-    taken->value.resize(record.head.value_size);
-    copy_out(taken->value.data(), record.value(), record.head.value_size);
-    taken->info = info_of(record);
-    taken->tags = decode_tags(record.tags());
+    taken->blob = record.blob();
+    if (taken->blob) {
+      taken->file = TRY(files_->blobs().open({hash, taken->blob->id}, taken->blob->bytes));
+    } else {
+      taken->entry.value.resize(record.head.value_size);
+      copy_out(taken->entry.value.data(), record.value(), record.head.value_size);
+    }
+    taken->entry.info = info_of(record);
+    taken->entry.tags = decode_tags(record.tags());
   }
   remove(*entry, next_sequence(), active(kSmall));
   count_one(ended ? state_.expirations : state_.deletes);
@@ -432,6 +450,8 @@ Result<std::pair<Room, bool>> Shard::touch(std::string_view key, std::uint64_t h
   Put again = like(entry->record, key, hash, value);
   again.extras.expires_ms = expires_ms;
   again.keeps_place = true;
+  again.flags |= entry->record.head.flags & kBlob;
+  if (const std::optional<Blob> blob = entry->record.blob()) again.blob_bytes = blob->bytes;
   return std::pair{Room::kReady, TRY(put_locked(again, queue, entry))};
 }
 
@@ -506,6 +526,7 @@ void Shard::clear_locked() {
   // Nobody can be told that the disk is too full to be emptied; the index keeps what space it has.
   (void)index_.reset();
   state_.entries.store(0, std::memory_order_relaxed);
+  state_.blob_bytes.store(0, std::memory_order_relaxed);  // the files are orphans now
   state_.victim.store(kNone, std::memory_order_relaxed);
   for (Half& active : state_.active) active.store(kNone, std::memory_order_relaxed);
   step(Step::kClearHalf);
@@ -536,6 +557,7 @@ void Shard::add_to(Stats& stats) const {
     if (segment(i).queue.load(std::memory_order_relaxed) == kPinned) stats.pinned_bytes += bytes;
   }
   stats.blob_bytes += state_.blob_bytes.load(std::memory_order_relaxed);
+  stats.value_bytes += state_.blob_bytes.load(std::memory_order_relaxed);
   stats.sets += state_.sets.load(std::memory_order_relaxed);
   stats.deletes += state_.deletes.load(std::memory_order_relaxed);
   stats.evictions += state_.evictions.load(std::memory_order_relaxed);

@@ -41,39 +41,17 @@ namespace {
 
 using engine::Step;
 
-constexpr std::array<const char*, static_cast<std::size_t>(Step::kCount)> kStepNames = {"locked",
-                                                                                        "record_half",
-                                                                                        "record_whole",
-                                                                                        "redo_half",
-                                                                                        "redo_noted",
-                                                                                        "used_moved",
-                                                                                        "accounts_moved",
-                                                                                        "slot_stored",
-                                                                                        "redo_done",
-                                                                                        "split_marked",
-                                                                                        "split_copied",
-                                                                                        "split_published",
-                                                                                        "split_cleaned",
-                                                                                        "overflow_taken",
-                                                                                        "segment_taken",
-                                                                                        "segment_headed",
-                                                                                        "segment_active",
-                                                                                        "victim_chosen",
-                                                                                        "victim_step",
-                                                                                        "victim_moved",
-                                                                                        "victim_empty",
-                                                                                        "generation_raised",
-                                                                                        "victim_draining",
-                                                                                        "segment_freed",
-                                                                                        "clear_noted",
-                                                                                        "clear_half",
-                                                                                        "transaction_noted",
-                                                                                        "transaction_written",
-                                                                                        "transaction_hidden",
-                                                                                        "transaction_decided",
-                                                                                        "transaction_step",
-                                                                                        "transaction_done",
-                                                                                        "flushed"};
+constexpr auto kStepNames = std::to_array<const char*>({
+    "locked",           "record_half",       "record_whole",        "redo_half",          "redo_noted",
+    "used_moved",       "accounts_moved",    "slot_stored",         "redo_done",          "split_marked",
+    "split_copied",     "split_published",   "split_cleaned",       "overflow_taken",     "segment_taken",
+    "segment_headed",   "segment_active",    "victim_chosen",       "victim_step",        "victim_moved",
+    "victim_empty",     "generation_raised", "victim_draining",     "segment_freed",      "clear_noted",
+    "clear_half",       "transaction_noted", "transaction_written", "transaction_hidden", "transaction_decided",
+    "transaction_step", "transaction_done",  "blob_made",           "blob_written",       "blob_dropped",
+    "flushed",
+});
+static_assert(kStepNames.size() == static_cast<std::size_t>(Step::kCount));
 
 // --- What the dead leave behind --------------------------------------------------------------------------------------
 
@@ -113,7 +91,11 @@ std::string mark(std::uint64_t i) { return "mark " + std::to_string(i % kMarks);
 std::string value_of(const std::string& key, std::uint64_t number, bool large) {
   const std::uint64_t size = number * 0x9e3779b97f4a7c15ULL >> 52;  // up to 4095
   std::string value = std::to_string(number) + ":" + key + ":";
-  const std::size_t wanted = value.size() + (number % 4 == 0 ? size % 64 : large ? size * 8 : size);
+  const bool own_file = number % 32 == 7;
+  const std::size_t wanted = value.size() + (number % 4 == 0 ? size % 64
+                                             : own_file      ? 65536 + size * 8
+                                             : large         ? size * 8
+                                                             : size);
   while (value.size() < wanted) value += static_cast<char>('a' + value.size() % 23);
   return value;
 }
@@ -424,6 +406,9 @@ class Test {
       case Step::kTransactionDecided:
       case Step::kTransactionStep:
       case Step::kTransactionDone:
+      case Step::kBlobMade:
+      case Step::kBlobWritten:
+      case Step::kBlobDropped:
         return 40;
       default:
         return 400;
