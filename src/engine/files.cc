@@ -344,6 +344,11 @@ void Files::bring_in(const Fd& fd, char* mapped, std::uint64_t from, std::uint64
 }
 void Files::bring_in_idx(std::uint64_t from, std::uint64_t bytes) const { bring_in(idx_fd_, idx_, from, bytes); }
 void Files::bring_in_log(std::uint64_t from, std::uint64_t bytes) const { bring_in(log_fd_, log_, from, bytes); }
+std::uint64_t Files::idx_without_holes(std::uint64_t from, std::uint64_t bytes) const {
+  const off_t hole = ::lseek(idx_fd_.get(), static_cast<off_t>(from), SEEK_HOLE);
+  const std::uint64_t end = hole < 0 ? 0 : static_cast<std::uint64_t>(hole);
+  return end <= from ? 0 : std::min(end - from, bytes) / kPage * kPage;
+}
 void Files::release_idx(std::uint64_t from, std::uint64_t bytes) const {
   if (::fallocate(idx_fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from),
                   static_cast<off_t>(bytes)) != 0)

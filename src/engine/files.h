@@ -109,6 +109,8 @@ class Files {
   // The file system is memory: pages exist once they have space, and are small.
   bool in_memory() const { return in_memory_; }
   // Gives the space back; the bytes read as zeros.
+  // So many bytes from there on have disk space, at least.
+  std::uint64_t idx_without_holes(std::uint64_t from, std::uint64_t bytes) const;
   void release_idx(std::uint64_t from, std::uint64_t bytes) const;
   void release_log(std::uint64_t from, std::uint64_t bytes) const;
 

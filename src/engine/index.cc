@@ -207,7 +207,18 @@ void Index::repair() {
   state_.split.store(0, std::memory_order_release);
 }
 
-Status Index::reset() {
+void Index::recount_pages() {
+  const Geometry& g = files_->geometry();
+  const auto recount = [&](std::uint64_t from, std::uint64_t bytes, Half& pages) {
+    const std::uint64_t whole = files_->idx_without_holes(at() + from, bytes);
+    pages.store(static_cast<std::uint32_t>(whole / kPage), std::memory_order_release);
+    if (whole < bytes) files_->release_idx(at() + from + whole, bytes - whole);
+  };
+  recount(g.overflow_at(), overflow_max_ * sizeof(Bucket), state_.overflow_pages);
+  recount(g.buckets_at(), buckets_max_ * sizeof(Bucket), state_.primary_pages);
+}
+
+Status Index::reset(Space space) {
   // The shape first: a reader in the middle sees it change and starts over.
   const std::uint64_t buckets = std::min(buckets_max_, std::uint64_t{state_.primary_pages.load()} * kPerPage);
   const std::uint64_t overflows = std::min(overflow_max_, std::uint64_t{state_.overflow_pages.load()} * kPerPage);
@@ -220,11 +231,11 @@ Status Index::reset() {
   // Give the disk space back but for the first pages.
   const std::uint64_t keep = (std::uint64_t{1} << Slot::kFirstLevel) / kPerPage;
   const std::uint64_t base = at();
-  if (buckets / kPerPage > keep) {
+  if (space == Space::kGiveBack && buckets / kPerPage > keep) {
     state_.primary_pages.store(static_cast<std::uint32_t>(keep), std::memory_order_release);
     files_->release_idx(base + files_->geometry().buckets_at() + keep * kPage, buckets * sizeof(Bucket) - keep * kPage);
   }
-  if (overflows > 0) {
+  if (space == Space::kGiveBack && overflows > 0) {
     state_.overflow_pages.store(0, std::memory_order_release);
     files_->release_idx(base + files_->geometry().overflow_at(), overflows * sizeof(Bucket));
   }

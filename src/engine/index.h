@@ -176,8 +176,12 @@ class Index {
   void grow(std::uint64_t entries);
   // Finishes the split that a dead process left.
   void repair();
-  // Empty, in its first shape.
-  Status reset();
+  // Empty, in its first shape. Space that is kept need not be asked for again: on some disks giving it back takes
+  // longer than all the rest of a rebuild.
+  enum class Space { kGiveBack, kKeep };
+  Status reset(Space space = Space::kGiveBack);
+  // After a power loss: which pages have disk space is what the file says. The others are holes.
+  void recount_pages();
 
   std::uint64_t position(const Word* slot) const { return static_cast<std::uint64_t>(slot - first_); }
   // Null when damaged.

@@ -20,6 +20,9 @@ namespace {
 // Lost records may have been seen by readers of list(); their places are not given out again.
 constexpr std::uint64_t kSequenceGap = 1 << 20;
 
+// As a slot's frequency, while the index is made: its record is no value, or one with a file.
+constexpr std::uint64_t kLookAgain = 1;
+
 std::uint32_t header_checksum(SegmentHeader header, std::uint64_t seed) {
   header.checksum = 0;
   return static_cast<std::uint32_t>(
@@ -50,15 +53,18 @@ std::optional<SegmentHeader> Shard::segment_header(std::uint32_t number) const {
 }
 
 bool Shard::whole(const Record& record, std::uint64_t generation) const {
+  const bool has_key = record.head.kind() != kFiller;
+  return whole(record, generation, has_key ? key_hash({record.key(), record.head.key_size}) : 0);
+}
+
+bool Shard::whole(const Record& record, std::uint64_t generation, std::uint64_t hash) const {
   const RecordHead& head = record.head;
   if (head.sequence == 0) return false;
   if ((head.flags & kHasExpiry) != 0 &&
       !expiry_right(word_at(record.at)[3].load(std::memory_order_relaxed), head.sequence, seed_))
     return false;
   std::uint32_t content = 0;
-  if (head.kind() != kFiller)
-    content = content_of(key_hash({record.key(), head.key_size}), {record.value(), head.value_size}) ^
-              record.extras().content();
+  if (head.kind() != kFiller) content = content_of(hash, {record.value(), head.value_size}) ^ record.extras().content();
   return head.checksum == (content ^ head.salt(generation));
 }
 
@@ -78,7 +84,9 @@ Shard::Scanned Shard::scan(std::uint32_t number, std::uint32_t limit, bool mend,
       offset += 8;
     const std::optional<Record> record = Record::read(base + offset, limit - offset);
     if (record) patience -= std::min(patience, record->head.bytes());
-    if (!record || !whole(*record, generation)) {
+    const bool has_key = record && record->head.kind() != kFiller;
+    const std::uint64_t hash = has_key ? key_hash({record->key(), record->head.key_size}) : 0;
+    if (!record || !whole(*record, generation, hash)) {
       offset += 8;
       continue;
     }
@@ -94,7 +102,7 @@ Shard::Scanned Shard::scan(std::uint32_t number, std::uint32_t limit, bool mend,
         Writer(base + scanned.end).put(reinterpret_cast<const char*>(words), sizeof(words));
       }
     }
-    use(*record, (std::uint64_t{number} << shift_) + offset);
+    use(*record, (std::uint64_t{number} << shift_) + offset, hash);
     offset += static_cast<std::uint32_t>(record->head.bytes());
     patience += std::min<std::uint64_t>(record->head.bytes(), patience_most - patience);
     scanned.end = offset;
@@ -139,14 +147,10 @@ Status Shard::rebuild_locked(bool after_power_loss) {
   state_.victim.store(kNone, relaxed);
   for (Half& active : state_.active) active.store(kNone, relaxed);
   if (after_power_loss) {
-    state_.primary_pages.store(static_cast<std::uint32_t>(files_->geometry().buckets_max() * sizeof(Bucket) / kPage));
-    state_.overflow_pages.store(static_cast<std::uint32_t>(files_->geometry().overflow_max() * sizeof(Bucket) / kPage));
-    files_->release_idx(files_->geometry().index_pitch() * number_, files_->geometry().index_pitch());
-    state_.primary_pages.store(0);
-    state_.overflow_pages.store(0);
     state_.ghost_ready.store(0);
+    index_.recount_pages();
   }
-  TRY(index_.reset());
+  TRY(index_.reset(Index::Space::kKeep));
   state_.entries.store(0, relaxed);
   state_.blob_bytes.store(0, relaxed);
 
@@ -200,6 +204,15 @@ Status Shard::rebuild_locked(bool after_power_loss) {
   const std::uint64_t clear_sequence = state_.clear_sequence.load(relaxed);
   std::uint64_t last = clear_sequence;
   std::uint64_t found = 0;
+  std::uint64_t entries = 0;
+  std::vector<std::uint32_t> live(count_);  // of values, by segment
+  const auto account = [&](const RecordHead& head, std::uint64_t offset, bool comes) {
+    if (head.kind() != kValue) return;
+    std::uint32_t& here = live[static_cast<std::uint32_t>(offset >> shift_) - first_];
+    const auto bytes = static_cast<std::uint32_t>(head.bytes());
+    here = comes ? here + bytes : here - std::min(here, bytes);
+    entries += comes ? 1 : entries > 0 ? ~std::uint64_t{0} : 0;
+  };
   Status failed;
   bool gave_up = false;
   for (const auto& [opened, number] : in_use) {
@@ -220,11 +233,13 @@ Status Shard::rebuild_locked(bool after_power_loss) {
       }
       const std::string_view key(record.key(), head.key_size);
       std::uint64_t rival = 0;
+      std::optional<Record> before;
       bool rival_moved = false;
       Word* slot = index_.find(hash, [&](Word&, std::uint64_t word) {
         const std::optional<Record> other = record_at(Slot::offset(word));
         if (!other || !other->key_is(key)) return false;
         rival = other->head.sequence;
+        before = other;
         const std::uint32_t where = static_cast<std::uint32_t>(Slot::offset(word) >> shift_);
         rival_moved = segment(where).queue.load(relaxed) != kSmall && at.queue.load(relaxed) == kSmall;
         return true;
@@ -240,8 +255,12 @@ Status Shard::rebuild_locked(bool after_power_loss) {
           return;
         }
         slot = *fresh;
+      } else {
+        account(before->head, Slot::offset(slot->load(relaxed)), false);
       }
-      slot->store(Slot::make(hash, offset, 0), std::memory_order_release);
+      account(head, offset, true);
+      const bool settled = head.kind() == kValue && !record.is_blob();
+      slot->store(Slot::make(hash, offset, settled ? 0 : kLookAgain), std::memory_order_release);
     };
     // A bucket is a cache miss: it is called for some records ahead of its use.
     struct Ahead {
@@ -252,22 +271,22 @@ Status Shard::rebuild_locked(bool after_power_loss) {
     constexpr std::size_t kAhead = 16;
     std::array<Ahead, kAhead> ahead;
     std::size_t read = 0;
-    const Scanned scanned = scan(number, segment_bytes_, true, [&](const Record& record, std::uint64_t offset) {
+    const auto call_ahead = [&](const Record& record, std::uint64_t offset, std::uint64_t hash) {
       const bool counts = record.head.kind() == kValue || record.head.kind() == kTombstone;
       if (!counts || record.head.sequence < clear_sequence) return;
       Ahead& next = ahead[read % kAhead];
       if (read >= kAhead) enter(next.record, next.offset, next.hash);
-      next = {record, offset, key_hash({record.key(), record.head.key_size})};
-      index_.prefetch(next.hash);
+      next = {record, offset, hash};
+      index_.prefetch(hash);
       ++read;
-    });
+    };
+    const Scanned scanned = scan(number, segment_bytes_, true, call_ahead);
     for (std::size_t i = read < kAhead ? 0 : read - kAhead; i < read; ++i)
       enter(ahead[i % kAhead].record, ahead[i % kAhead].offset, ahead[i % kAhead].hash);
     TRY(failed);
     gave_up = gave_up || scanned.gave_up;
     at.use.store(kClosed, relaxed);
     at.used.store(scanned.end, relaxed);
-    at.live.store(tombs, relaxed);
     at.tombs.store(tombs, relaxed);
     at.freed.store(0, relaxed);
     if (after_power_loss) at.replaced.store(0, relaxed);
@@ -277,37 +296,34 @@ Status Shard::rebuild_locked(bool after_power_loss) {
 
   if (gave_up) TRY(files_->sync_log());
 
-  std::uint64_t entries = 0;
+  // Tombstones have done their work, and some large values are not there any more. Few slots are marked, so few records
+  // are read again.
   std::uint64_t blobs = 0;
   // Where nothing is brought to the disk in order, a file may have got its length before its bytes.
   const bool verifies_blobs = after_power_loss && unordered();
-  constexpr std::uint64_t kBucketsAhead = 4;
-  const std::uint64_t buckets = index_.bucket_count();
-  for (std::uint64_t bucket = 0; bucket < buckets; ++bucket) {
-    if (bucket + kBucketsAhead < buckets) {
-      index_.for_each_in(bucket + kBucketsAhead, [&](Word&, std::uint64_t word) {
-        if (const std::optional<Place> place = locate(Slot::offset(word))) __builtin_prefetch(place->at);
-      });
-    }
-    index_.for_each_in(bucket, [&](Word& slot, std::uint64_t word) {
-      const std::optional<Record> record = record_at(Slot::offset(word));
-      const bool lives = record && record->head.kind() == kValue;
-      if (!lives || (record->is_blob() && !blob_is_there(*record, verifies_blobs))) {
-        slot.store(0, std::memory_order_release);
-        return;
-      }
+  index_.for_each([&](std::uint64_t, Word& slot, std::uint64_t word) {
+    if (Slot::frequency(word) == 0) return;
+    const std::optional<Record> record = record_at(Slot::offset(word));
+    const bool lives = record && record->head.kind() == kValue;
+    if (lives && (!record->is_blob() || blob_is_there(*record, verifies_blobs))) {
       if (record->is_blob()) blobs += record->value_bytes();
-      SegmentState& at = segment(static_cast<std::uint32_t>(Slot::offset(word) >> shift_));
-      at.live.store(at.live.load(relaxed) + static_cast<std::uint32_t>(record->head.bytes()), relaxed);
-      ++entries;
-    });
+      return;
+    }
+    if (lives) account(record->head, Slot::offset(word), false);
+    slot.store(0, std::memory_order_release);
+  });
+  for (const auto& [opened, number] : in_use) {
+    SegmentState& at = segment(number);
+    at.live.store(at.tombs.load(relaxed) + live[number - first_], relaxed);
   }
   state_.entries.store(entries, relaxed);
   state_.blob_bytes.store(blobs, relaxed);
 
   Word& sequence = files_->globals().sequence;
   const std::uint64_t next = last + 1 + (after_power_loss ? kSequenceGap : 0);
-  if (sequence.load(relaxed) < next) sequence.store(next, relaxed);
+  std::uint64_t now = sequence.load(relaxed);  // other shards are rebuilt meanwhile
+  while (now < next && !sequence.compare_exchange_weak(now, next, relaxed)) {
+  }
   raise_feed_floor(sequence.load(relaxed) - 1);  // what was damaged or lost nobody knows
   sweep();
   recount_spare();
@@ -351,7 +367,7 @@ Status Shard::check(bool mend, CheckReport& report) {
     }
     std::uint64_t live = 0;
     std::uint64_t tombs = 0;
-    const Scanned scanned = scan(i, used, false, [&](const Record& record, std::uint64_t offset) {
+    const Scanned scanned = scan(i, used, false, [&](const Record& record, std::uint64_t offset, std::uint64_t hash) {
       const RecordHead& head = record.head;
       if (head.kind() == kTombstone && head.sequence >= state_.clear_sequence.load(relaxed)) {
         tombs += head.bytes();
@@ -359,7 +375,6 @@ Status Shard::check(bool mend, CheckReport& report) {
       }
       if (head.kind() != kValue) return;
       const std::string_view key(record.key(), head.key_size);
-      const std::uint64_t hash = key_hash(key);
       const Word* slot = index_.find_offset(hash, offset);
       if (slot == nullptr) return;
       live += head.bytes();

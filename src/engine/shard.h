@@ -399,6 +399,7 @@ class Shard {
   template <typename Use>
   Scanned scan(std::uint32_t segment, std::uint32_t end, bool mend, Use&& use) const;
   bool whole(const Record& record, std::uint64_t generation) const;
+  bool whole(const Record& record, std::uint64_t generation, std::uint64_t hash) const;
   // From the segments that are in use now; or, after a power loss, from all that have a right header.
   Status rebuild_locked(bool after_power_loss) LARDER_REQUIRES(lock_);
   void write_segment_header(std::uint32_t segment, Queue queue, std::uint64_t opened) const;

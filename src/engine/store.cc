@@ -7,12 +7,14 @@
 #include "engine/store.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
 #include <set>
+#include <system_error>
 #include <thread>
 
 #include "base/try.h"
@@ -156,7 +158,7 @@ Status Store::bring_up() {
     }
     globals.flushes_done.store(globals.flushes_started.load());
     Tags(*files_).recount();
-    for (const auto& shard : shards_) TRY(shard->rebuild());
+    TRY(rebuild());
     blob_room_->expect_orphans();
   }
   globals.clean.store(kUnclean);
@@ -164,6 +166,33 @@ Status Store::bring_up() {
   globals.index_ready.store(1, std::memory_order_release);
   // A cache without a boot counts as never used.
   if (fresh) TRY(files_->sync_ctl());
+  return {};
+}
+
+// Shards know nothing of each other, so as many are made anew at once as there are cores.
+Status Store::rebuild() {
+  std::vector<Status> results(shards_.size());
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (std::size_t i = 0; (i = next.fetch_add(1)) < shards_.size();) results[i] = shards_[i]->rebuild();
+  };
+  const std::size_t wanted = std::min<std::size_t>(shards_.size(), std::max(1u, std::thread::hardware_concurrency()));
+  std::vector<std::thread> others;
+  others.reserve(wanted);
+  // Signals are the program's business.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  try {
+    while (others.size() + 1 < wanted) others.emplace_back(work);
+  } catch (const std::system_error&) {
+    // Those that there are do it all.
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  work();
+  for (std::thread& other : others) other.join();
+  for (const Status& result : results) TRY(result);
   return {};
 }
 

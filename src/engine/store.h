@@ -111,6 +111,7 @@ class Store {
   Store(std::shared_ptr<Files> files, const Options& options);
   Status start(bool fresh_mapping);
   Status bring_up();
+  Status rebuild();
   Status rejoin();
   Status join();
 
