@@ -5,6 +5,7 @@
 // against Geometry before it is used, since a failing disk or another program can make it anything.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -240,10 +241,11 @@ struct Geometry {
     std::uint64_t wanted = std::bit_floor(size_limit / (256 * kMiB) + (size_limit < 256 * kMiB ? 1 : 0));
     return static_cast<std::uint32_t>(wanted > 16 ? 16 : wanted);
   }
-  // About 32 segments a shard: more make little difference to what is missed (docs/design/engine.md), and the largest
-  // value is what fits one.
+  // Up to 128 segments a shard: what is spare or half empty is a part of a segment each (docs/design/engine.md). In
+  // small caches fewer, since each that is freed costs a flush.
   static constexpr std::uint32_t default_segment_shift(std::uint64_t size_limit, std::uint32_t shards) {
-    std::uint64_t bytes = size_limit / shards / 32;
+    const std::uint64_t shard = size_limit / shards;
+    std::uint64_t bytes = std::max(shard / 128, std::min(kMiB, shard / 32));
     if (bytes < 128 * 1024) bytes = 128 * 1024;
     if (bytes > 16 * kMiB) bytes = 16 * kMiB;
     return static_cast<std::uint32_t>(std::bit_width(bytes) - 1);

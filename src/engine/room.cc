@@ -472,8 +472,10 @@ Shard::Progress Shard::evict_step(std::uint64_t budget) {
   const std::uint64_t base = std::uint64_t{victim} << shift_;
   std::uint64_t offset =
       std::max<std::uint64_t>(state_.victim_offset.load(std::memory_order_relaxed) & ~7u, sizeof(SegmentHeader));
+  std::uint64_t called = offset;
   while (offset < used) {
     if (budget == 0) return Progress::kSome;
+    if (offset >= called) called = call_ahead(base, offset, std::min<std::uint64_t>(used, offset + budget));
     const std::optional<Record> record = Record::read(log_ + base + offset, used - offset);
     if (!record) {  // damage: what lies behind it cannot be told apart any more
       drop_all_in(victim);
@@ -506,6 +508,18 @@ Shard::Progress Shard::evict_step(std::uint64_t budget) {
   retire(victim);
   sweep();
   return Progress::kDone;
+}
+
+// Has the buckets of the next few records on their way from memory, together; where that ended.
+std::uint64_t Shard::call_ahead(std::uint64_t base, std::uint64_t offset, std::uint64_t end) const {
+  constexpr int kAhead = 16;
+  for (int i = 0; i < kAhead && offset < end; ++i) {
+    const std::optional<Record> record = Record::read(log_ + base + offset, segment_bytes_ - offset);
+    if (!record) return end;
+    if (record->head.kind() == kValue) index_.prefetch(key_hash({record->key(), record->head.key_size}));
+    offset += record->head.bytes();
+  }
+  return offset;
 }
 
 // By the policy, and by what it cost: an entry that is dearer than usual stays as many passes longer, on average, as it

@@ -348,6 +348,7 @@ class Shard {
   Status make_ready(std::uint32_t segment, std::uint64_t end) LARDER_REQUIRES(lock_);
   enum class Progress { kSome, kDone, kNothing, kStuck };
   Progress evict_step(std::uint64_t budget) LARDER_REQUIRES(lock_);
+  std::uint64_t call_ahead(std::uint64_t base, std::uint64_t offset, std::uint64_t end) const;
   bool choose_victim(bool take_pinned) LARDER_REQUIRES(lock_);
   void choose_for_reuse() LARDER_REQUIRES(lock_);
   void begin(std::uint32_t victim, bool move_all) LARDER_REQUIRES(lock_);
