@@ -143,10 +143,11 @@ Result<NewBlob> NewBlob::begin(Store& store, std::uint64_t key_hash) {
 }
 
 NewBlob::NewBlob(Store& store, const BlobName& name, Fd fd)
-    : store_(&store), name_(name), fd_(std::move(fd)), hasher_(name.hash) {}
+    : store_(&store), owner_(store.membership().self()), name_(name), fd_(std::move(fd)), hasher_(name.hash) {}
 
 NewBlob::NewBlob(NewBlob&& other) noexcept
     : store_(std::exchange(other.store_, nullptr)),
+      owner_(other.owner_),
       name_(other.name_),
       fd_(std::move(other.fd_)),
       hasher_(std::move(other.hasher_)),
@@ -154,12 +155,18 @@ NewBlob::NewBlob(NewBlob&& other) noexcept
       reserved_(std::exchange(other.reserved_, 0)) {}
 
 NewBlob::~NewBlob() {
-  if (store_ == nullptr) return;
+  if (store_ == nullptr || !is_mine()) return;
   store_->files()->blobs().remove(name_);
   store_->blob_room().give_back(reserved_);
 }
 
+bool NewBlob::is_mine() const {
+  return store_->membership().joined() && store_->membership().self().word() == owner_.word();
+}
+
 Status NewBlob::prepare(std::uint64_t bytes) {
+  if (!is_mine())
+    return Error{Code::kInvalid, "the value's writer belongs to the process that this one was forked from"};
   if (bytes <= reserved_) return {};
   TRY(store_->blob_room().reserve(bytes - reserved_, bytes));
   const std::uint64_t before = std::exchange(reserved_, bytes);

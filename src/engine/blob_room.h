@@ -15,6 +15,7 @@
 
 #include "base/hash.h"
 #include "engine/blobs.h"
+#include "engine/membership.h"
 
 namespace larder::engine {
 
@@ -66,7 +67,11 @@ class NewBlob {
  private:
   NewBlob(Store& store, const BlobName& name, Fd fd);
 
+  // A forked child has a copy, and no say in it.
+  bool is_mine() const;
+
   Store* store_;
+  Identity owner_;
   BlobName name_;
   Fd fd_;
   Hasher64 hasher_;

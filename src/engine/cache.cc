@@ -682,6 +682,7 @@ Result<CheckReport> Cache::check(bool repair) {
 Status Cache::flush() {
   Store& store = *impl_->store;
   TRY(store.ready_to_write());
+  if (store.files()->settings().durability == Durability::kNone) TRY(store.files()->sync_blobs());
   return store.flusher().flush();
 }
 

@@ -422,6 +422,12 @@ bool Files::blobs_are_kept() const {
   return false;
 }
 
+Status Files::sync_blobs() const {
+  if (blob_bytes() == 0) return {};
+  if (::syncfs(directory_fd_.get()) != 0) return system_error(errno, "syncfs", path_);
+  return {};
+}
+
 void Files::release_blobs() const {
   const bool unordered = globals().settings.durability.load(std::memory_order_relaxed) == 0;
   blobs_->release(unordered ? ~std::uint64_t{0} : globals().flushes_done.load(std::memory_order_acquire),

@@ -120,6 +120,8 @@ class Files {
   // Removes the files of entries that are gone for good, unless somebody keeps them (ProcessSlot::keeps_blobs).
   void release_blobs() const;
   bool blobs_are_kept() const;
+  // All of them; where durability is none they were not brought to the disk one by one.
+  Status sync_blobs() const;
 
   Status sync_ctl() const;
   Status sync_idx() const;

@@ -279,11 +279,14 @@ Status Store::change(const SettingsChange& wanted) {
     return Error{Code::kInvalid, "entry_limit is " + std::to_string(config.entry_limit) + ", this cache has " +
                                      std::to_string(g.shards) + " shards with one entry at least"};
   if (config.flush_every_ms == 0) return Error{Code::kInvalid, "flush_every_ms is 0, must be at least 1"};
+  const bool was_unordered = files_->settings().durability == Durability::kNone;
   files_->store_settings(config);
   for (const auto& shard : shards_) shard->settings_changed();
   TRY(files_->sync_ctl());
   // What was written under a weaker promise is kept under the new one.
-  return config.durability == Durability::kNone ? Status{} : flusher_->flush();
+  if (config.durability == Durability::kNone) return {};
+  if (was_unordered) TRY(files_->sync_blobs());
+  return flusher_->flush();
 }
 
 Status Store::ready_to_write() {

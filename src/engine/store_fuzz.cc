@@ -1,10 +1,12 @@
-// Damaged files. A small healthy cache is damaged as the input says, in any of its three files, and used: nothing may
-// crash, hang, or answer a value that was never set. The input: one byte of choices, then changes of 6 bytes and more,
-// each a file and a length (1), an offset (3), and the bytes to write there.
+// Damaged files. A small healthy cache is damaged as the input says, in any of its files, and used: nothing may crash,
+// hang, or answer a value that was never set. The input: one byte of choices, then changes of 6 bytes and more, each a
+// file and a length (1), an offset (3), and the bytes to write there.
 #include <larder/cache.h>
+#include <larder/stream.h>
 #include <unistd.h>
 
 #include <cstring>
+#include <map>
 #include <string>
 
 #include "base/check.h"
@@ -26,15 +28,18 @@ const engine::Geometry kGeometry{engine::Geometry::kCapacityTimes * kLimit, 1,
 const Options kOptions{.size_limit_bytes = kLimit, .durability = Durability::kNone};
 
 std::string key_of(int i) { return "key " + std::to_string(i); }
-std::string value_of(int i) {
-  return std::string(static_cast<std::size_t>(i * 7 % 400), static_cast<char>('a' + i % 26));
-}
 constexpr int kKeys = 60;
+constexpr int kLargeEach = 25;  // every so many is a large value, in a file of its own
+std::string value_of(int i) {
+  const int size = i % kLargeEach == 1 ? 60'000 : i * 7 % 400;
+  return std::string(static_cast<std::size_t>(size), static_cast<char>('a' + i % 26));
+}
 
 struct Healthy {
   std::string ctl;
   std::string idx;  // the first pages of the buckets
   std::string log;  // of the first segment
+  std::map<std::filesystem::path, std::string> blobs;
 };
 
 const Healthy& healthy() {
@@ -46,9 +51,12 @@ const Healthy& healthy() {
       for (int i = 0; i < kKeys; i += 5) cache.del(key_of(i)).value();
       for (int i = 0; i < kKeys; i += 7) cache.set(key_of(i), value_of(i)).value();
     }
+    std::map<std::filesystem::path, std::string> blobs;
+    for (const auto& entry : std::filesystem::directory_iterator(directory.path() / "blobs"))
+      blobs[entry.path().filename()] = engine::read_bytes(entry.path(), 0, entry.file_size());
     return Healthy{engine::read_bytes(directory.path() / "ctl", 0, kGeometry.ctl_bytes()),
                    engine::read_bytes(directory.path() / "idx", kGeometry.buckets_at(), 256 * sizeof(engine::Bucket)),
-                   engine::read_bytes(directory.path() / "log", 0, 32 * 1024)};
+                   engine::read_bytes(directory.path() / "log", 0, 32 * 1024), std::move(blobs)};
   }();
   return files;
 }
@@ -70,6 +78,13 @@ void use(const std::filesystem::path& directory) {
     (void)cache.get(key_of(i), value);
     if (auto pin = cache.get(key_of(i))) value.assign(pin->bytes());
     (void)cache.info(key_of(i));
+  }
+  if (std::optional<larder::ValueReader> reader = cache.reader(key_of(1))) {
+    char part[1000];
+    for (;;) {
+      const larder::Result<std::size_t> got = reader->read(part);
+      if (!got.ok() || *got == 0) break;
+    }
   }
   (void)cache.list(0, 20);
   (void)cache.stats();
@@ -101,7 +116,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::uint8_t choices = data[0];
   Healthy files = healthy();
   for (std::size_t at = 1; at + 5 < size;) {
-    std::string& file = data[at] % 3 == 0 ? files.ctl : data[at] % 3 == 1 ? files.idx : files.log;
+    const bool in_blob = data[at] == 0xff;
+    std::string& file = in_blob             ? files.blobs.begin()->second
+                        : data[at] % 3 == 0 ? files.ctl
+                        : data[at] % 3 == 1 ? files.idx
+                                            : files.log;
     const std::size_t length = std::min<std::size_t>(1 + data[at] / 3 % 32, size - at - 4);
     const std::size_t offset =
         (std::size_t{data[at + 1]} | std::size_t{data[at + 2]} << 8 | std::size_t{data[at + 3]} << 16) % file.size();
@@ -124,6 +143,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   write_file(directory.path() / "ctl", (choices & 2) != 0 ? files.ctl.size() / 2 : files.ctl.size(), 0, files.ctl);
   write_file(directory.path() / "idx", kGeometry.idx_bytes(), kGeometry.buckets_at(), files.idx);
   write_file(directory.path() / "log", (choices & 4) != 0 ? files.log.size() : kGeometry.log_bytes(), 0, files.log);
+  std::filesystem::remove_all(directory.path() / "blobs");
+  std::filesystem::create_directory(directory.path() / "blobs");
+  for (const auto& [name, bytes] : files.blobs) {
+    const std::string cut = (choices & 16) != 0 ? bytes.substr(0, bytes.size() / 2) : bytes;
+    write_file(directory.path() / "blobs" / name, cut.size(), 0, cut);
+  }
   if ((choices & 8) != 0) engine::lose_power(directory.path());
   use(directory.path());
   return 0;

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <larder/cache.h>
+#include <larder/stream.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -138,6 +139,44 @@ TEST_F(ProcessesTest, PinsOfTheDeadAreGivenBack) {
 }
 
 // A full disk, as a small file system in memory that only the child sees.
+TEST_F(ProcessesTest, AFullDiskTakesNoLargeValue) {
+  constexpr int kNotAllowed = 77;
+  const int ended = in_child([&] {
+    if (::geteuid() != 0 && ::unshare(CLONE_NEWUSER) != 0) return kNotAllowed;
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount("tmpfs", directory_.path().c_str(), "tmpfs", 0, "size=6m") != 0)
+      return kNotAllowed;
+    Cache cache = open();
+    if (!cache.set("a", std::string(1 << 20, 'a')).ok()) return 1;
+    const Status refused = cache.set("a", std::string(6 << 20, 'b'));
+    if (refused.ok() || refused.error().code != Code::kNoSpace) return 2;
+    ValueWriter writer = cache.writer("a").value();
+    Status last;
+    for (int i = 0; i < 10 && last.ok(); ++i) last = writer.write(std::string(1 << 20, 'c'));
+    if (last.ok() || last.error().code != Code::kNoSpace || writer.commit().ok()) return 3;
+    if (cache.get("a")->bytes() != std::string(1 << 20, 'a')) return 4;
+    { const ValueWriter gone = std::move(writer); }
+    if (!cache.set("b", std::string(2 << 20, 'b')).ok()) return 5;  // nothing is left of what did not fit
+    return cache.check().value().findings.empty() && cache.stats().blob_bytes == 3 << 20 ? 0 : 6;
+  });
+  if (ended == kNotAllowed) GTEST_SKIP() << "this machine lets nobody mount";
+  EXPECT_EQ(ended, 0);
+}
+
+TEST_F(ProcessesTest, AForkedChildLeavesItsParentsWriterAlone) {
+  Cache cache = open();
+  ValueWriter writer = cache.writer("a").value();
+  writer.write(std::string(1 << 20, 'a')).value();
+  EXPECT_EQ(in_child([&] {
+              (void)cache.contains("a");
+              { const ValueWriter gone = std::move(writer); }
+              return 0;
+            }),
+            0);
+  writer.commit().value();
+  EXPECT_EQ(cache.get("a")->bytes(), std::string(1 << 20, 'a'));
+}
+
 TEST_F(ProcessesTest, AFullDiskIsAnErrorAndNotASignal) {
   constexpr int kNotAllowed = 77;
   const int ended = in_child([&] {
