@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
-#include <thread>
 
 #include "engine/shard.h"
 
@@ -24,13 +23,11 @@ bool Shard::seen_free() {
     const Guard guard(*this);
     return true;
   }
-  constexpr auto kPatience = std::chrono::milliseconds(20);
-  const auto until = std::chrono::steady_clock::now() + kPatience;
+  const SteadyTime since = std::chrono::steady_clock::now();
   do {
     if (state_.lock.load(std::memory_order_seq_cst) == 0) return true;
-    std::this_thread::yield();
-  } while (std::chrono::steady_clock::now() < until);
-  return false;
+  } while (wait_for_holder(since));
+  return state_.lock.load(std::memory_order_seq_cst) == 0;
 }
 
 Shard::Fed Shard::changes(std::uint64_t after, std::uint64_t horizon, std::size_t limit, std::uint32_t stripe,

@@ -83,18 +83,30 @@ Shard::Seen Shard::visit(std::string_view key, std::uint64_t hash, Take&& take) 
   return Seen::kBusy;
 }
 
-// For who cannot take the lock. A transaction is made visible in microseconds, unless its process died: then there is
-// no answer before somebody repairs the shard, and a miss is never wrong.
+// A transaction is made visible in microseconds, unless its process waits for a processor, or died: then there is no
+// answer before somebody repairs the shard.
+bool Shard::wait_for_holder(SteadyTime since) const {
+  constexpr auto kPatience = std::chrono::milliseconds(20);
+  constexpr auto kPatienceWithTheLiving = std::chrono::seconds(2);
+  const auto waited = std::chrono::steady_clock::now() - since;
+  if (waited > kPatienceWithTheLiving) return false;
+  if (waited > kPatience) {
+    if (!membership_.alive(state_.lock.load(std::memory_order_acquire))) return false;
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+  }
+  std::this_thread::yield();
+  return true;
+}
+
+// For who cannot take the lock. A miss is never wrong.
 template <typename Take>
 bool Shard::read_waiting(std::string_view key, std::uint64_t hash, Take&& take) const {
-  constexpr auto kPatience = std::chrono::milliseconds(20);
-  const auto until = std::chrono::steady_clock::now() + kPatience;
+  const SteadyTime since = std::chrono::steady_clock::now();
   do {
     const Seen seen = visit(key, hash, take);
     if (seen != Seen::kBusy) return seen == Seen::kHit;
-    std::this_thread::yield();
-  } while (std::chrono::steady_clock::now() < until);
-  return false;
+  } while (wait_for_holder(since));
+  return visit(key, hash, take) == Seen::kHit;
 }
 
 // visit(), and under the lock when others are in the way for too long.

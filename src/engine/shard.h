@@ -9,6 +9,7 @@
 #include <larder/cache.h>
 #include <larder/feed.h>
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -271,6 +272,9 @@ class Shard {
   Seen visit(std::string_view key, std::uint64_t hash, Take&& take) const;
   template <typename Take>
   bool read(std::string_view key, std::uint64_t hash, Take&& take);
+  using SteadyTime = std::chrono::steady_clock::time_point;
+  // For who may only read. False: who is in the way since then is dead, or takes far too long.
+  bool wait_for_holder(SteadyTime since) const;
   template <typename Take>
   bool read_waiting(std::string_view key, std::uint64_t hash, Take&& take) const;
   void raise_frequency(Word& slot, std::uint64_t word) const;
