@@ -120,10 +120,12 @@ class Bench {
     tell("");
     print(workload, rounds);
     for (auto& [metric, values] : rounds["larder"]) kept_[workload.name][metric] = values;
-    if (workload.processes > 1) print_scaling(workload);
+    if (workload.workers() > 1) print_scaling(workload);
     const auto& kept = kept_[workload.name];
     if (workload.limit_bytes > 0 && kept.contains("p50")) {
       row(workload.name, "larder", {"p99.9", "ns"}, kept.at("p99.9"), "its median", kept.at("p50"));
+      if (kept.contains("get_p50"))
+        row(workload.name, "larder", {"get_p99.9", "ns"}, kept.at("get_p99.9"), "its median", kept.at("get_p50"));
     }
     if (workload.recently_used && kept_.contains("get_zipf") && kept.contains("cpu")) {
       row(workload.name, "larder", {"cpu", "ns"}, kept.at("cpu"), "get_zipf", kept_["get_zipf"]["cpu"]);
@@ -200,6 +202,10 @@ class Bench {
     rounds["p50"].push_back(latency.p50_ns);
     rounds["p99"].push_back(latency.p99_ns);
     rounds["p99.9"].push_back(latency.p999_ns);
+    if (workload.limit_bytes > 0 && latency.get_p50_ns > 0) {
+      rounds["get_p50"].push_back(latency.get_p50_ns);
+      rounds["get_p99.9"].push_back(latency.get_p999_ns);
+    }
   }
 
   void print(const Workload& workload, const std::map<std::string_view, Rounds>& rounds) {
@@ -221,13 +227,16 @@ class Bench {
     }
   }
 
-  // What a second process adds: the time an operation takes with one, beside the time it takes with two.
+  // What a second process or thread adds: the time an operation takes with one, beside the time it takes with two.
   void print_scaling(const Workload& workload) {
-    const std::map<std::string, std::string> alone = {{"get_hit_2p", "get_hit"}, {"set_2p", "overwrite"}};
+    const std::map<std::string, std::string> alone = {
+        {"get_hit_2p", "get_hit"}, {"set_2p", "overwrite"}, {"get_hit_2t", "get_hit"}, {"set_2t", "overwrite"}};
     const auto one = alone.find(workload.name);
     if (one == alone.end() || !kept_.contains(one->second) || !kept_[workload.name].contains("time")) return;
-    row(workload.name, "larder", {"time", "ns"}, kept_[workload.name]["time"], "one process",
-        kept_[one->second]["time"]);
+    for (const char* metric : {"time", "cpu"}) {
+      row(workload.name, "larder", {metric, "ns"}, kept_[workload.name][metric], "one alone",
+          kept_[one->second][metric]);
+    }
   }
 
   void row(const std::string& workload, std::string_view system, const Metric& metric, const std::vector<double>& ours,

@@ -9,6 +9,9 @@
 // segments that are half empty or wait for the disk, to its accounts and to full buckets counts against it, and the
 // simulations' lists and ghosts cost them nothing. The first third of a trace fills the cache and is not counted.
 //
+// The other policies are played beside the simulation of what they stand for: least-recently-used beside LRU,
+// least-frequently-used beside LFU, least-recently-stored beside FIFO.
+//
 // Prints rows like bench/engine: metric `misses` in % of the requests, `entries` how many are there at the end.
 #include <larder/cache.h>
 #include <unistd.h>
@@ -212,9 +215,10 @@ struct Larder {
   std::function<double()> entries;
 };
 
-Larder larder_itself(const std::filesystem::path& folder, std::uint64_t limit) {
+Larder larder_itself(const std::filesystem::path& folder, std::uint64_t limit, larder::Policy policy) {
   larder::Options options;
   options.size_limit_bytes = limit;
+  options.policy = policy;
   auto opened = larder::Cache::open(folder, options);
   if (!opened) die(opened.error().message);
   struct State {
@@ -236,12 +240,13 @@ Larder larder_itself(const std::filesystem::path& folder, std::uint64_t limit) {
   return {ask, [state] { return static_cast<double>(state->cache.stats().entries); }};
 }
 
-void print(const char* trace, const char* metric, const char* unit, double ours, const char* rival, double theirs) {
+void print(const char* trace, const char* system, const char* metric, const char* unit, double ours, const char* rival,
+           double theirs) {
   const auto rounded = [](double value) { return std::round(value * 1000) / 1000; };
   nlohmann::ordered_json line;
   line["bench"] = "eviction";
   line["workload"] = trace;
-  line["system"] = "larder";
+  line["system"] = system;
   line["metric"] = metric;
   line["unit"] = unit;
   line["value"] = rounded(ours);
@@ -252,6 +257,17 @@ void print(const char* trace, const char* metric, const char* unit, double ours,
   std::printf("%s\n", line.dump().c_str());
   std::fflush(stdout);
 }
+
+struct Named {
+  const char* system;
+  larder::Policy policy;
+  const char* same;  // the rival that decides alike
+};
+constexpr Named kPolicies[] = {
+    {"larder least-recently-used", larder::Policy::kLeastRecentlyUsed, "lru"},
+    {"larder least-recently-stored", larder::Policy::kLeastRecentlyStored, "fifo"},
+    {"larder least-frequently-used", larder::Policy::kLeastFrequentlyUsed, "lfu"},
+};
 
 double misses_percent(const Trace& trace, const Ask& ask) {
   std::size_t misses = 0;
@@ -267,11 +283,13 @@ int run_all(int argc, char** argv) {
   std::filesystem::path dir;
   std::uint64_t limit_mib = 64;
   double scale = 1;
+  bool policies = false;
   CLI::App app{"Misses of a full cache, beside policies that decide entry by entry"};
   app.add_option("trace", names, "names of traces; default: all");
   app.add_option("--dir", dir, "where caches are made; emptied at the end")->required();
   app.add_option("--limit-mib", limit_mib, "the size limit of all")->check(CLI::Range(16, 1024));
   app.add_option("--scale", scale, "times the requests of each trace");
+  app.add_flag("--policies", policies, "the other policies too");
   CLI11_PARSE(app, argc, argv);
 
   const std::uint64_t limit = limit_mib << 20;
@@ -287,21 +305,30 @@ int run_all(int argc, char** argv) {
     if (!names.empty() && std::find(names.begin(), names.end(), shape.name) == names.end()) continue;
     const Trace trace = make_trace(shape, keys, fit, requests);
     const std::filesystem::path folder = dir / (std::string("eviction-") + shape.name);
-    std::filesystem::remove_all(folder);
-    double ours = 0;
-    {
-      const Larder larder = larder_itself(folder, limit);
-      ours = misses_percent(trace, larder.ask);
-      print(shape.name, "entries", "entries", larder.entries(), "s3fifo", static_cast<double>(fit));
-    }
-    std::filesystem::remove_all(folder);
+    const auto play = [&](const char* system, larder::Policy policy) {
+      std::filesystem::remove_all(folder);
+      double misses = 0;
+      {
+        const Larder larder = larder_itself(folder, limit, policy);
+        misses = misses_percent(trace, larder.ask);
+        print(shape.name, system, "entries", "entries", larder.entries(), "s3fifo", static_cast<double>(fit));
+      }
+      std::filesystem::remove_all(folder);
+      return misses;
+    };
+    const double ours = play("larder", larder::Policy::kS3Fifo);
     const std::pair<const char*, Ask> rivals[] = {{"s3fifo", s3fifo(fit, 2)},
                                                   {"s3fifo-1", s3fifo(fit, 1)},
                                                   {"lru", lru(fit)},
                                                   {"fifo", fifo(fit)},
                                                   {"lfu", lfu(fit)}};
     for (const auto& [rival, ask] : rivals) {
-      print(shape.name, "misses", "%", ours, rival, misses_percent(trace, ask));
+      const double theirs = misses_percent(trace, ask);
+      print(shape.name, "larder", "misses", "%", ours, rival, theirs);
+      for (const auto& [system, policy, same] : kPolicies) {
+        if (policies && std::string_view(same) == rival)
+          print(shape.name, system, "misses", "%", play(system, policy), rival, theirs);
+      }
     }
   }
   return 0;

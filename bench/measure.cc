@@ -66,7 +66,7 @@ struct Shared {
   std::atomic<unsigned> warm, ready;
   std::atomic<std::uint64_t> ops, gets, hits, wrong, cpu_ns, bytes;
   std::uint64_t start_ns[kWorkersMax], end_ns[kWorkersMax];
-  Histogram latency;
+  Histogram latency, gets_latency;
 };
 
 // Waits until all have come here.
@@ -140,7 +140,9 @@ void work(const Job& job, Store& store, unsigned index, unsigned workers) {
     last = std::min(last, first + job.limits.latency_ops);
     for (std::uint64_t before = now_ns(); at < last && before < end; before = now_ns(), ++at) {
       worker->run(at, 1, tally);
-      shared.latency.add(now_ns() - before);
+      const std::uint64_t took = now_ns() - before;
+      shared.latency.add(took);
+      if (at->write == 0) shared.gets_latency.add(took);
     }
   } else {
     while (at < last && now_ns() < end) {
@@ -239,6 +241,8 @@ Figures run(const System& system, const Place& place, const Server* server, cons
     figures.p50_ns = shared.latency.quantile(0.5);
     figures.p99_ns = shared.latency.quantile(0.99);
     figures.p999_ns = shared.latency.quantile(0.999);
+    figures.get_p50_ns = shared.gets_latency.quantile(0.5);
+    figures.get_p999_ns = shared.gets_latency.quantile(0.999);
   }
   const std::uint64_t wrong = shared.wrong;
   munmap(memory, sizeof(Shared));

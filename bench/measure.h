@@ -34,6 +34,7 @@ struct Figures {
   double wall_ns = 0;                          // an operation, all workers together
   double cpu_ns = 0;                           // an operation: this system's processes, threads and server
   double p50_ns = 0, p99_ns = 0, p999_ns = 0;  // kLatency
+  double get_p50_ns = 0, get_p999_ns = 0;      // of the gets alone
   std::uint64_t bytes = 0;                     // kFill: what the store takes
 };
 

@@ -59,7 +59,8 @@ def eviction(args, folder: Path):
     if not program.exists():
         sys.exit(f"bench: {program} is missing; run ./dev build release")
     scale = ["--scale", "0.05"] if args.smoke else []
-    yield from printed(program, [program, "--dir", folder, *scale, *args.workload])
+    policies = [] if args.smoke else ["--policies"]
+    yield from printed(program, [program, "--dir", folder, *scale, *policies, *args.workload])
 
 
 def printed(program: Path, command: list):
