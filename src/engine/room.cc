@@ -8,8 +8,8 @@
 // its hashes remembered as ghosts; a ghost that comes back goes straight to the main queue. From the main queue's
 // oldest segment, what was read stays, with one less to its frequency. When nearly all of
 // one stayed, at most 15 of 16 parts of the next do, so that freeing gains. (SIEVE lost: it is bad when what is popular
-// drifts. Lists in the order of reads lost: a write for every read.) The other policies have one queue, see
-// docs/design/engine.md.
+// drifts. Lists in the order of reads lost: a write for every read.) Least-frequently-used has the two queues as well,
+// the other policies have one, see docs/design/engine.md.
 //
 // A segment is freed in two walks. The first moves on what stays, and leaves the tombstones that are needed; then they
 // must get to the disk, since nothing orders what the kernel writes back: the old segment's end may reach the disk long
@@ -384,15 +384,15 @@ bool Shard::choose_victim(bool take_pinned) {
     const bool small = small_used > capacity / 10 || oldest_of[kMain] == kNone;
     victim = small && oldest_of[kSmall] != kNone ? oldest_of[kSmall] : oldest_of[kMain];
     if (victim == kNone) victim = oldest_of[kSmall];
-    // The others have one queue: the oldest of both. Little may be moved on, so the segment for it may be the oldest
+    // One queue: the oldest of both. Little may be moved on, so the segment for it may be the oldest
     // itself: it does not wait until it is full.
     const std::uint32_t moved_to = active(kMain);
-    if (policy != Policy::kS3Fifo && moved_to != kNone && first_opened(moved_to, oldest) &&
-        (take_pinned || !pinned(moved_to))) {
+    const bool one_queue = policy == Policy::kLeastRecentlyStored || policy == Policy::kLeastRecentlyUsed;
+    if (one_queue && moved_to != kNone && first_opened(moved_to, oldest) && (take_pinned || !pinned(moved_to))) {
       segment(moved_to).use.store(kClosed, std::memory_order_release);
       oldest_of[kMain] = moved_to;
     }
-    if (policy != Policy::kS3Fifo && oldest_of[kMain] != kNone && oldest_of[kSmall] != kNone)
+    if (one_queue && oldest_of[kMain] != kNone && oldest_of[kSmall] != kNone)
       victim = first_opened(oldest_of[kMain], oldest_of[kSmall]) ? oldest_of[kMain] : oldest_of[kSmall];
     if (policy == Policy::kNone) victim = kNone;
     if (victim == kNone) {  // nothing may be evicted: there may be holes to close
@@ -725,7 +725,9 @@ bool Shard::is_ghost(std::uint64_t hash) const {
 }
 
 Queue Shard::queue_for(std::uint64_t hash) const {
-  return files_->policy() == Policy::kS3Fifo && is_ghost(hash) ? kMain : kSmall;
+  const Policy policy = files_->policy();
+  const bool two_queues = policy == Policy::kS3Fifo || policy == Policy::kLeastFrequentlyUsed;
+  return two_queues && is_ghost(hash) ? kMain : kSmall;
 }
 
 }  // namespace larder::engine

@@ -159,12 +159,26 @@ TEST_F(PolicyTest, TheFrequentlyUsedOutlastTheRecentlyUsed) {
     for (int i = 0; i < 1000; i += 2) cache.get(key(i), found);  // often
   }
   for (int i = 1; i < 1000; i += 2) cache.get(key(i), found);  // last, and once
-  for (int i = 1000; i < 2 * kFits + kFits / 2; ++i) cache.set(key(i), value_).value();
+  for (int i = 1000; i < 3 * kFits; ++i) {                     // once too
+    cache.set(key(i), value_).value();
+    cache.get(key(i), found);
+  }
   int often = 0;
   int last = 0;
   for (int i = 0; i < 1000; ++i) (i % 2 == 0 ? often : last) += cache.contains(key(i)) ? 1 : 0;
   EXPECT_GT(often, 490);
   EXPECT_LT(last, 10);
+}
+
+TEST_F(PolicyTest, WhatWasReadOnceOutlastsWhatNeverWas) {
+  Cache cache = open(Policy::kLeastFrequentlyUsed);
+  std::string found;
+  for (int i = 0; i < 1000; ++i) cache.set(key(i), value_).value();
+  for (int i = 0; i < 1000; ++i) cache.get(key(i), found);
+  for (int i = 1000; i < 4 * kFits; ++i) cache.set(key(i), value_).value();
+  int stayed = 0;
+  for (int i = 0; i < 1000; ++i) stayed += cache.contains(key(i)) ? 1 : 0;
+  EXPECT_GT(stayed, 900);  // of a second segment in a row that is worth keeping a sixteenth goes
 }
 
 TEST_F(PolicyTest, NoneEvictsNothingAndSaysSo) {
