@@ -138,10 +138,9 @@ void Blobs::release(std::uint64_t flushes, const std::function<bool()>& kept) {
   std::vector<Dropped> ripe;
   {
     const MutexLock lock(mutex_);
-    const auto first = std::stable_partition(dropped_.begin(), dropped_.end(),
-                                             [&](const Dropped& one) { return one.flush >= flushes; });
-    ripe.assign(first, dropped_.end());
-    dropped_.erase(first, dropped_.end());
+    std::vector<Dropped> waiting;
+    for (const Dropped& one : dropped_) (one.flush < flushes ? ripe : waiting).push_back(one);
+    dropped_ = std::move(waiting);
   }
   if (ripe.empty()) return;
   if (kept()) {
