@@ -299,6 +299,28 @@ TEST_F(RecoveryTest, RebuildsAFullCache) {
   EXPECT_THAT(faults(), IsEmpty());
 }
 
+// Pages of ctl come to the disk when the kernel likes: this one when a transaction was being made, long before the
+// rest.
+TEST_F(RecoveryTest, AnOldNoteOfATransactionTakesNothing) {
+  for (int i = 0; i < 50; ++i) cache_->set("key " + std::to_string(i), "value").value();
+  const std::uint32_t segment = 0;
+  cache_.reset();
+  const engine::Geometry g{engine::Geometry::kCapacityTimes * kLimit, 1,
+                           engine::Geometry::default_segment_shift(kLimit, 1)};
+  const auto write = [&](std::uint64_t at, auto number) {
+    engine::write_bytes(path() / "ctl", at, {reinterpret_cast<const char*>(&number), sizeof(number)});
+  };
+  write(g.shards_at() + offsetof(engine::ShardState, transaction), std::uint64_t{1});
+  write(g.shards_at() + offsetof(engine::ShardState, transaction_slot), std::uint32_t{0});
+  write(g.shards_at() + offsetof(engine::ShardState, transaction_segment), segment);
+  write(g.shards_at() + offsetof(engine::ShardState, transaction_from), std::uint32_t{sizeof(engine::SegmentHeader)});
+  write(g.shards_at() + offsetof(engine::ShardState, transaction_to), std::uint32_t{1000});
+  write(g.segments_at() + offsetof(engine::SegmentState, used), std::uint32_t{sizeof(engine::SegmentHeader)});
+  engine::lose_power(path());
+  open();
+  EXPECT_EQ(cache_->stats().entries, 50u);
+}
+
 TEST_F(RecoveryTest, ACleanCloseNeedsNoRebuild) {
   engine::TestDirectory directory;
   const Options options{.size_limit_bytes = kLimit, .durability = Durability::kTimed};

@@ -156,6 +156,12 @@ Status Store::bring_up() {
       for (std::uint32_t stripe = 0; stripe < kStripes; ++stripe)
         std::memset(reinterpret_cast<char*>(files_->pins(slot, stripe)), 0, files_->geometry().pins_pitch());
     }
+    if (same_boot) {
+      TRY(files_->sync_log());  // what is counted as flushed is
+    } else {
+      // The note of a transaction in a page that was written back long ago may speak of bytes that are records now.
+      for (std::uint32_t i = 0; i < files_->geometry().shards; ++i) files_->shard(i).transaction.store(0);
+    }
     globals.flushes_done.store(globals.flushes_started.load());
     Tags(*files_).recount();
     TRY(rebuild());
