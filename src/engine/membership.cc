@@ -40,7 +40,12 @@ void unlock(int fd, std::uint32_t slot) {
 Status Membership::join() {
   Fd fd = TRY(files_->open_ctl_again());
   for (std::uint32_t slot = 0; slot < kProcessesMax; ++slot) {
-    if (!try_lock(fd.get(), slot)) continue;
+    if (!try_lock(fd.get(), slot)) {
+      // Who has it may not have raised it yet, and who looks for pins stops at the first that never was taken.
+      std::uint32_t never = 0;
+      files_->process(slot).incarnation.compare_exchange_strong(never, 1, std::memory_order_seq_cst);
+      continue;
+    }
     ProcessSlot& mine = files_->process(slot);
     bury(slot);
     // The new life begins before anything is done in its name.
@@ -78,7 +83,8 @@ bool Membership::alive(std::uint32_t lock_word) const {
 void Membership::bury_dead() const {
   // Slots are taken from the first on, so behind one that never was taken none was.
   for (std::uint32_t slot = 0; slot < kProcessesMax && files_->process(slot).incarnation.load() != 0; ++slot) {
-    if (held_by_somebody(slot)) continue;
+    // Without a pid: it has left, or was buried.
+    if (files_->process(slot).pid.load(std::memory_order_relaxed) == 0 || held_by_somebody(slot)) continue;
     // Hold the slot meanwhile, so that nobody moves in while its pins are cleared.
     Result<Fd> fd = files_->open_ctl_again();
     if (fd.ok() && try_lock(fd->get(), slot)) bury(slot);

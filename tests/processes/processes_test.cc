@@ -1,4 +1,5 @@
 // Several processes on one directory: death, fork, pins of the dead, full disks.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <larder/cache.h>
@@ -9,9 +10,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fd.h"
+#include "engine/layout.h"
 #include "engine/steps.h"
 #include "engine/test_directory.h"
 #include "engine/test_process.h"
+
+#ifndef F_OFD_SETLK  // of Linux, hidden by strict standard modes
+#define F_OFD_SETLK 37
+#endif
 
 namespace larder {
 namespace {
@@ -249,6 +256,24 @@ TEST_F(ProcessesTest, TwoPidNamespacesShareOneDirectory) {
   EXPECT_EQ(cache.incr("n", 0).value(), 2 * kCounts);
   EXPECT_EQ(cache.stats().repairs, 1u);
   EXPECT_THAT(cache.check().value().findings, IsEmpty());
+}
+
+// Who takes a place may be slow to say so; those behind him must not be overlooked.
+TEST_F(ProcessesTest, PinsBehindAPlaceThatIsBeingTakenCount) {
+  Cache cache = open();
+  const Fd ctl(::open((directory_.path() / "ctl").c_str(), O_RDWR | O_CLOEXEC));
+  struct flock place {};
+  place.l_type = F_WRLCK;
+  place.l_whence = SEEK_SET;
+  place.l_start = static_cast<off_t>(engine::kLivenessBase + 1);
+  place.l_len = 1;
+  ASSERT_EQ(::fcntl(ctl.get(), F_OFD_SETLK, &place), 0);
+  cache.set("a", std::string(2000, 'a')).value();
+  const Cache other = open();
+  const Pin pin = *other.get("a");
+  cache.clear().value();
+  for (int i = 0; i < 40'000; ++i) cache.set("more " + std::to_string(i), std::string(1000, 'v')).value();
+  EXPECT_EQ(pin.bytes(), std::string(2000, 'a'));
 }
 
 TEST_F(ProcessesTest, RefusesOneMoreThanThereArePlacesFor) {
