@@ -191,6 +191,10 @@ class ValueReader;  // larder/stream.h
 class ValueWriter;
 struct Changes;  // larder/feed.h
 
+// Told how far a long piece of work has come, now and then, by the thread that does it. False ends it: kCancelled,
+// and nothing is left of it.
+using Progress = std::function<bool(std::uint64_t bytes_done, std::uint64_t bytes_all)>;
+
 class Cache {
  public:
   // Opens the cache in `directory`, which is created when missing. Repairs what an unclean end left behind.
@@ -284,6 +288,18 @@ class Cache {
   Result<CheckReport> check(bool repair = false);
   // Returns when everything acknowledged so far is on the disk.
   Status flush();
+  // A copy of the cache in the new directory `to`, as the cache was at one moment, transactions whole or not at all,
+  // while all go on reading and writing. (Two things may differ: what was just being evicted may still be there, and an
+  // expiry may be one that touch() gave while the copy was made.) The copy is on the disk and whole when it gets its
+  // name; it is a cache like any other, with statistics from zero. Who writes to a full cache may have to wait until a
+  // segment is copied. kExists: there is something in `to`. kUnavailable: the disk is so slow that writers could not
+  // wait for it; nothing is left of the copy.
+  Status backup(const std::filesystem::path& to, const Progress& progress = {});
+  // Makes the new directory `to` from a backup, or from any cache that nobody has open, and leaves that as it is. The
+  // report says which entries are damaged, by key where that can still be read; they are left out of the new one.
+  // kUnavailable: a process has `from` open. kExists: there is something in `to`.
+  static Result<CheckReport> restore(const std::filesystem::path& from, const std::filesystem::path& to,
+                                     const Progress& progress = {});
 
   // Runs `work` on a transaction and commits it: all or nothing, for readers in all processes and for a death at any
   // moment. See larder/transaction.h.

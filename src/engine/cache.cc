@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "base/try.h"
+#include "engine/backup.h"
 #include "engine/glob.h"
 #include "engine/store.h"
 #include "engine/testing.h"
@@ -684,6 +685,15 @@ Status Cache::flush() {
   TRY(store.ready_to_write());
   if (store.files()->settings().durability == Durability::kNone) TRY(store.files()->sync_blobs());
   return store.flusher().flush();
+}
+
+Status Cache::backup(const std::filesystem::path& to, const Progress& progress) {
+  return engine::backup(*impl_->store, to, progress);
+}
+
+Result<CheckReport> Cache::restore(const std::filesystem::path& from, const std::filesystem::path& to,
+                                   const Progress& progress) {
+  return engine::restore(from, to, progress);
 }
 
 Options Cache::options() const {

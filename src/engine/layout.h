@@ -171,6 +171,9 @@ struct ProcessSlot {
 static_assert(sizeof(ProcessSlot) == 64);
 inline constexpr std::uint64_t kLivenessBase = std::uint64_t{1} << 40;
 
+// What a backup adds to the pins of a segment, readers 1: it lets go as soon as somebody waits.
+inline constexpr std::uint32_t kCopyPin = 1 << 24;
+
 // One line for each process and stripe; never given back, so that sums only grow.
 struct Counters {
   Word hits;

@@ -29,6 +29,21 @@ std::uint32_t header_checksum(SegmentHeader header, std::uint64_t seed) {
       hash64(std::string_view(reinterpret_cast<const char*>(&header), sizeof(header)), seed));
 }
 
+// For a sentence: without line ends, and not too long.
+std::string quoted(std::string_view key) {
+  constexpr std::size_t kMost = 80;
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text = "'";
+  for (const char c : key.substr(0, kMost)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= ' ' && byte < 0x7f && c != '\\' && c != '\'')
+      text += c;
+    else
+      (text += "\\x").append({kDigits[byte >> 4], kDigits[byte & 0xf]});
+  }
+  return text + (key.size() > kMost ? "...'" : "'");
+}
+
 }  // namespace
 
 void Shard::write_segment_header(std::uint32_t number, Queue queue, std::uint64_t opened) const {
@@ -91,7 +106,7 @@ Shard::Scanned Shard::scan(std::uint32_t number, std::uint32_t limit, bool mend,
       continue;
     }
     if (offset > scanned.end) {
-      scanned.damaged.push_back(scanned.end);
+      scanned.damaged.push_back({scanned.end, offset});
       if (mend && offset - scanned.end >= kRecordLeast) {
         RecordHead head;
         head.flags = kFiller;
@@ -117,6 +132,30 @@ Shard::Scanned Shard::scan(std::uint32_t number, std::uint32_t limit, bool mend,
     scanned.gave_up = true;
   }
   return scanned;
+}
+
+std::vector<std::string> Shard::damage(std::uint32_t number, std::uint32_t limit, const Scanned& scanned) const {
+  const char* const base = files_->segment(number);
+  std::vector<Scanned::Stretch> stretches = scanned.damaged;
+  if (scanned.end < limit) stretches.push_back({scanned.end, limit});
+  std::vector<std::string> sentences;
+  for (const Scanned::Stretch& stretch : stretches) {
+    for (std::uint32_t at = stretch.begin; at < stretch.end;) {
+      std::string& sentence =
+          sentences.emplace_back("damaged record in segment " + std::to_string(number) + " at byte " +
+                                 std::to_string((std::uint64_t{number} << shift_) + at));
+      // Whatever is wrong with it: when it would end within the stretch, and its key belongs here, that is most likely
+      // its key.
+      const std::optional<Record> record = Record::read(base + at, stretch.end - at);
+      const bool plausible =
+          record && (record->head.kind() == kValue || record->head.kind() == kTombstone) &&
+          (key_hash({record->key(), record->head.key_size}) >> kShardShift) % files_->geometry().shards == number_;
+      if (!plausible) break;
+      sentence += ", which looks like that of key " + quoted({record->key(), record->head.key_size});
+      at += static_cast<std::uint32_t>(record->head.bytes());
+    }
+  }
+  return sentences;
 }
 
 Status Shard::format() {
@@ -384,10 +423,7 @@ Status Shard::check(bool mend, CheckReport& report) {
       const std::optional<Found> first = find(key, hash);
       if (!first || first->slot != slot) find_fault("idx", "two entries have the key of " + place(offset));
     });
-    for (const std::uint32_t offset : scanned.damaged)
-      find_fault("log", "damaged record in " + place((std::uint64_t{i} << shift_) + offset));
-    if (scanned.end != used)
-      find_fault("log", "damaged record in " + place((std::uint64_t{i} << shift_) + scanned.end));
+    for (const std::string& what : damage(i, used, scanned)) find_fault("log", what);
     if (live != at.live.load(relaxed) || tombs != at.tombs.load(relaxed))
       find_fault("ctl", "segment " + std::to_string(i) + ": " + std::to_string(at.live.load(relaxed)) + " live and " +
                             std::to_string(at.tombs.load(relaxed)) + " tombstone bytes are on account, " +
@@ -425,6 +461,27 @@ Status Shard::check(bool mend, CheckReport& report) {
     report.repaired += found;
   }
   return {};
+}
+
+void Shard::check_copy(CheckReport& report) const {
+  constexpr std::size_t kFindingsMost = 1000;
+  for (std::uint32_t i = first_; i < first_ + count_; ++i) {
+    const SegmentState& at = segment(i);
+    const std::uint32_t use = at.use.load(std::memory_order_relaxed);
+    if (use != kOpen && use != kClosed) continue;
+    const std::uint32_t used = std::min(at.used.load(std::memory_order_relaxed), segment_bytes_) & ~7u;
+    const std::optional<SegmentHeader> header = segment_header(i);
+    // What a death left half opened or half freed is no damage.
+    if (used <= sizeof(SegmentHeader) || (!header && state_.victim.load(std::memory_order_relaxed) == i)) continue;
+    const bool headed = header && header->generation == generations_[i].load(std::memory_order_relaxed);
+    const std::vector<std::string> found =
+        headed ? damage(i, used, scan(i, used, false, [](const Record&, std::uint64_t, std::uint64_t) {}))
+               : std::vector<std::string>{"segment " + std::to_string(i) + ": its header is damaged"};
+    for (const std::string& what : found) {
+      if (report.findings.size() < kFindingsMost)
+        report.findings.push_back((files_->path() / "log").string() + ": " + what);
+    }
+  }
 }
 
 }  // namespace larder::engine

@@ -24,6 +24,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/try.h"
 #include "engine/shard.h"
@@ -329,7 +330,7 @@ Result<std::uint64_t> Shard::shrink() {
 
 // --- Freeing ---------------------------------------------------------------------------------------------------------
 
-bool Shard::choose_victim(bool take_pinned) {
+bool Shard::choose_victim(Pins most) {
   const std::int64_t now_ms = now_.coarse_ms();
   const std::uint64_t capacity = std::uint64_t{allowed_segments()} * segment_bytes_;
   std::uint64_t live = 0;
@@ -340,6 +341,7 @@ bool Shard::choose_victim(bool take_pinned) {
   std::uint32_t over = kNone;      // all expired
   std::uint32_t oldest = kNone;
   std::uint32_t oldest_of[kQueues] = {kNone, kNone, kNone};
+  bool buried = false;
   const auto first_opened = [&](std::uint32_t a, std::uint32_t b) {
     return b == kNone ||
            segment(a).opened.load(std::memory_order_relaxed) < segment(b).opened.load(std::memory_order_relaxed);
@@ -353,7 +355,13 @@ bool Shard::choose_victim(bool take_pinned) {
     live += at.live.load(std::memory_order_relaxed);
     tombs += at.tombs.load(std::memory_order_relaxed);
     if (queue == kSmall) small_used += at.used.load(std::memory_order_relaxed);
-    if (use != kClosed || (!take_pinned && pinned(i))) continue;
+    if (use != kClosed) continue;
+    if (most != Pins::kAny && pins(i) > most) {
+      // Of the dead, perhaps, who would keep it for ever: there are always others to take.
+      if (!buried) membership_.bury_dead();
+      buried = true;
+      if (pins(i) > most) continue;
+    }
     if (emptiest == kNone || garbage(at) > garbage(segment(emptiest))) emptiest = i;
     if (at.live.load(std::memory_order_relaxed) == 0) unused = i;
     const std::uint64_t expires_max = at.expires_max.load(std::memory_order_relaxed);
@@ -388,7 +396,8 @@ bool Shard::choose_victim(bool take_pinned) {
     // itself: it does not wait until it is full.
     const std::uint32_t moved_to = active(kMain);
     const bool one_queue = policy == Policy::kLeastRecentlyStored || policy == Policy::kLeastRecentlyUsed;
-    if (one_queue && moved_to != kNone && first_opened(moved_to, oldest) && (take_pinned || !pinned(moved_to))) {
+    if (one_queue && moved_to != kNone && first_opened(moved_to, oldest) &&
+        (most == Pins::kAny || pins(moved_to) <= most)) {
       segment(moved_to).use.store(kClosed, std::memory_order_release);
       oldest_of[kMain] = moved_to;
     }
@@ -429,7 +438,7 @@ void Shard::choose_for_reuse() {
     if (use == kClosed && (emptiest == kNone || here < segment(emptiest).live.load(std::memory_order_relaxed)))
       emptiest = i;
   }
-  if (emptiest == kNone || pinned(emptiest)) return;
+  if (emptiest == kNone || pins(emptiest) != Pins::kUnpinned) return;
   const std::uint64_t here = segment(emptiest).live.load(std::memory_order_relaxed);
   const std::uint64_t entries = state_.entries.load(std::memory_order_relaxed);
   const std::uint64_t records = here * entries / std::max<std::uint64_t>(live, 1);
@@ -462,9 +471,10 @@ Shard::Progress Shard::evict_step(std::uint64_t budget) {
   std::uint32_t victim = state_.victim.load(std::memory_order_relaxed);
   if (!mine(victim) || segment(victim).use.load(std::memory_order_relaxed) != kClosed) {
     sweep();
+    if (waiting_) return Progress::kNothing;
     // One that is pinned cannot be written to soon: it is taken when there is no other, and only one at a time, since a
-    // long list() pins them all.
-    if (!choose_victim(false) && (draining() || !choose_victim(true))) return Progress::kNothing;
+    // long list() pins them all. A copy does so too, but copies first what somebody waits for.
+    if (!choose_victim(Pins::kOfCopies) && (draining() || !choose_victim(Pins::kAny))) return Progress::kNothing;
     victim = state_.victim.load(std::memory_order_relaxed);
   }
   if (victim_waits()) return Progress::kNothing;
@@ -481,7 +491,10 @@ Shard::Progress Shard::evict_step(std::uint64_t budget) {
       drop_all_in(victim);
       break;
     }
-    if (!deal_with(victim, *record, base + offset)) return Progress::kStuck;
+    if (!deal_with(victim, *record, base + offset)) {
+      sweep();  // there may be room to move it to by now
+      return Progress::kStuck;
+    }
     offset += record->head.bytes();
     budget -= std::min(budget, record->head.bytes());
     state_.victim_offset.store(static_cast<std::uint32_t>(offset), std::memory_order_release);
@@ -643,12 +656,26 @@ void Shard::retire(std::uint32_t victim) {
 }
 
 void Shard::sweep() {
+  // Longer than it takes to copy a segment. A copy that is stuck notices that its segment was taken.
+  constexpr auto kPatience = std::chrono::milliseconds(500);
   bool changed = false;
+  std::optional<Waiting> waiting;
   for (std::uint32_t i = first_; i < first_ + count_; ++i) {
-    if (segment(i).use.load(std::memory_order_relaxed) != kDraining || pinned(i)) continue;
+    if (segment(i).use.load(std::memory_order_relaxed) != kDraining) continue;
+    const Pins held = pins(i);
+    if (held == Pins::kAny) continue;
+    if (held == Pins::kOfCopies) {
+      const std::uint64_t generation = generations_[i].load(std::memory_order_relaxed);
+      const auto now = std::chrono::steady_clock::now();
+      const bool again = waiting_ && waiting_->segment == i && waiting_->generation == generation;
+      if (again || !waiting) waiting = Waiting{i, generation, again ? waiting_->since : now};
+      if (!again || now - waiting_->since < kPatience) continue;
+      waiting.reset();
+    }
     free_segment(i);
     changed = true;
   }
+  waiting_ = waiting;
   if (changed) recount_spare();
 }
 
@@ -659,15 +686,18 @@ bool Shard::draining() const {
   return false;
 }
 
-bool Shard::pinned(std::uint32_t number) const {
+Shard::Pins Shard::pins(std::uint32_t number) const {
+  Pins most = Pins::kUnpinned;
   for (std::uint32_t slot = 0; slot < kProcessesMax; ++slot) {
     // Slots are taken from the first on, so behind one that never was taken none was.
-    if (files_->process(slot).incarnation.load(std::memory_order_seq_cst) == 0) return false;
+    if (files_->process(slot).incarnation.load(std::memory_order_seq_cst) == 0) return most;
     for (std::uint32_t stripe = 0; stripe < kStripes; ++stripe) {
-      if (files_->pins(slot, stripe)[number].load(std::memory_order_seq_cst) != 0) return true;
+      const std::uint32_t count = files_->pins(slot, stripe)[number].load(std::memory_order_seq_cst);
+      if (count % kCopyPin != 0) return Pins::kAny;
+      if (count != 0) most = Pins::kOfCopies;
     }
   }
-  return false;
+  return most;
 }
 
 void Shard::free_segment(std::uint32_t number) {

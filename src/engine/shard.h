@@ -78,6 +78,8 @@ struct Put {
   std::uint32_t content = 0;  // of the checksum, extras without `first` included; see Shard::prepare
 };
 
+inline constexpr int kShardShift = 58;  // the hash bits above those that the index uses say which shard
+
 // How many entries went: those that were named and had not expired, and all.
 struct Removed {
   std::uint64_t named = 0;
@@ -213,6 +215,31 @@ class Shard {
   Status rebuild();
   // Sets up a shard of a new cache, all zero bytes so far.
   Status format();
+  // Finds what is damaged in the log of a copy, which has no index yet. (recovery.cc)
+  void check_copy(CheckReport& report) const;
+
+  // --- For a backup, which has entered all shards at one moment (backup.cc) ---
+
+  // A segment whose records up to `used` count, and which is pinned.
+  struct Noted {
+    std::uint32_t segment = kNone;
+    std::uint32_t used = 0;
+    std::uint64_t generation = 0;
+    SegmentHeader header{};
+  };
+  // What has to be copied, each with a kCopyPin in `pins`, and what the copy's ctl says of this shard.
+  void note(Half* pins, std::vector<Noted>& noted, ShardState& state) const LARDER_REQUIRES(lock_);
+  // Somebody waits until the segment's pins are gone.
+  bool is_wanted(const Noted& noted) const {
+    return segment(noted.segment).use.load(std::memory_order_relaxed) == kDraining;
+  }
+  // What was just read from it is what was noted: nobody lost patience and took it.
+  bool is_intact(const Noted& noted) const {
+    std::atomic_thread_fence(std::memory_order_acquire);
+    const std::uint32_t use = segment(noted.segment).use.load(std::memory_order_acquire);
+    const std::uint64_t raised = generations_[noted.segment].load(std::memory_order_acquire) - noted.generation;
+    return raised == 0 || (raised == 1 && use == kDraining);
+  }
 
   // Largest record that fits a segment.
   static std::uint64_t record_most(const Geometry& geometry) {
@@ -353,7 +380,9 @@ class Shard {
   enum class Progress { kSome, kDone, kNothing, kStuck };
   Progress evict_step(std::uint64_t budget) LARDER_REQUIRES(lock_);
   std::uint64_t call_ahead(std::uint64_t base, std::uint64_t offset, std::uint64_t end) const;
-  bool choose_victim(bool take_pinned) LARDER_REQUIRES(lock_);
+  // Of those with at most such pins.
+  enum class Pins { kUnpinned, kOfCopies, kAny };
+  bool choose_victim(Pins most) LARDER_REQUIRES(lock_);
   void choose_for_reuse() LARDER_REQUIRES(lock_);
   void begin(std::uint32_t victim, bool move_all) LARDER_REQUIRES(lock_);
   // What was moved on from the victim must get to the disk before the victim can go.
@@ -370,7 +399,7 @@ class Shard {
   void sweep() LARDER_REQUIRES(lock_);
   void drop_all_in(std::uint32_t victim) LARDER_REQUIRES(lock_);
   void free_segment(std::uint32_t segment) LARDER_REQUIRES(lock_);
-  bool pinned(std::uint32_t segment) const;
+  Pins pins(std::uint32_t segment) const;
   bool draining() const;
   bool gone(const SegmentState& segment) const;
   bool some_wait_for_disk() const;
@@ -396,15 +425,21 @@ class Shard {
 
   // recovery.cc
   struct Scanned {
-    std::uint32_t end = 0;               // of the last whole record
-    std::vector<std::uint32_t> damaged;  // where each damaged stretch begins
-    bool gave_up = false;                // too much seemed to be records; what lies behind `end` is zero now
+    struct Stretch {
+      std::uint32_t begin = 0;
+      std::uint32_t end = 0;
+    };
+    std::uint32_t end = 0;         // of the last whole record
+    std::vector<Stretch> damaged;  // before that
+    bool gave_up = false;          // too much seemed to be records; what lies behind `end` is zero now
   };
   // Walks the whole records of a segment, whatever lies between them; damage is covered with filler when `mend`.
   template <typename Use>
   Scanned scan(std::uint32_t segment, std::uint32_t end, bool mend, Use&& use) const;
   bool whole(const Record& record, std::uint64_t generation) const;
   bool whole(const Record& record, std::uint64_t generation, std::uint64_t hash) const;
+  // A sentence for each record that a scan up to `limit` found damaged, with its key where that can be told.
+  std::vector<std::string> damage(std::uint32_t segment, std::uint32_t limit, const Scanned& scanned) const;
   // From the segments that are in use now; or, after a power loss, from all that have a right header.
   Status rebuild_locked(bool after_power_loss) LARDER_REQUIRES(lock_);
   void write_segment_header(std::uint32_t segment, Queue queue, std::uint64_t opened) const;
@@ -444,6 +479,13 @@ class Shard {
   // Of this process: what entries cost of late that came up for eviction, of those with a cost.
   double usual_cost_ LARDER_GUARDED_BY(lock_) = 0;
   bool gained_little_ LARDER_GUARDED_BY(lock_) = false;  // nearly all of the last victim deserved to stay
+  // Of this process: a segment that waits for a copy to let go of it.
+  struct Waiting {
+    std::uint32_t segment = kNone;
+    std::uint64_t generation = 0;
+    std::chrono::steady_clock::time_point since;
+  };
+  std::optional<Waiting> waiting_ LARDER_GUARDED_BY(lock_);
 
   // Of this process: which places lie in a segment, when it was last walked by collect(), so that the next page of a
   // list passes by what it cannot need. Under walked_mutex_, which nobody waits for: without it a page is only slower.

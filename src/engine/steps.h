@@ -46,6 +46,9 @@ enum class Step : std::uint32_t {
   kBlobWritten,         // it is whole, no entry speaks of it
   kBlobDropped,         // its entry is gone, it is there
   kFlushed,             // the log is on the disk, the flush is not yet counted
+  kBackupHeld,          // all shards are held, all segments pinned
+  kBackupCopied,        // a segment was copied
+  kBackupWhole,         // the copy is on the disk and has not got its name
   kCount,
 };
 

@@ -19,8 +19,6 @@ namespace larder::engine {
 
 class Store {
  public:
-  static constexpr int kShardShift = 58;  // the hash bits above those that the index uses
-
   static Result<std::unique_ptr<Store>> open(const std::filesystem::path& directory, const Options& options);
   // A second opener on the same mapping, for tests: ThreadSanitizer sees no race between two mappings of one file.
   static Result<std::unique_ptr<Store>> open_on(std::shared_ptr<Files> files, const Options& options);

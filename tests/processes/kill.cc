@@ -49,7 +49,7 @@ constexpr auto kStepNames = std::to_array<const char*>({
     "victim_empty",     "generation_raised", "victim_draining",     "segment_freed",      "clear_noted",
     "clear_half",       "transaction_noted", "transaction_written", "transaction_hidden", "transaction_decided",
     "transaction_step", "transaction_done",  "blob_made",           "blob_written",       "blob_dropped",
-    "flushed",
+    "flushed",          "backup_held",       "backup_copied",       "backup_whole",
 });
 static_assert(kStepNames.size() == static_cast<std::size_t>(Step::kCount));
 
@@ -124,6 +124,7 @@ void die_at(Step at) {
 
 struct World {
   std::filesystem::path directory;
+  std::filesystem::path copies;  // where backups go
   Options options;
   bool evicts = false;
 };
@@ -134,6 +135,7 @@ struct Task {
   Doom fate;
   bool grows = false;   // writes many small entries, so that the index grows
   bool clears = false;  // clears now and then; only when alone
+  bool copies = false;  // makes a backup now and then
   long calls_most = 0;
 };
 
@@ -221,6 +223,10 @@ T must(Journal& journal, Result<T> result) {
         // Some pins are held while this process dies.
         if (pin && what < 87) pins.push_back(std::move(*pin));
         if (pins.size() > 5) pins.clear();
+      } else if (what == 97 && task.copies) {
+        const std::filesystem::path copy = world.copies / std::to_string(call);
+        must(journal, cache.backup(copy));
+        std::filesystem::remove_all(copy);
       } else if (what == 97) {
         must(journal, cache.flush());
       }
@@ -300,6 +306,7 @@ class Test {
     if (++rounds_ % 40 == 0) new_world();
     const bool clears = at == Step::kClearNoted || at == Step::kClearHalf;
     const bool splits = at >= Step::kSplitMarked && at <= Step::kOverflowTaken;
+    const bool copies = at >= Step::kBackupHeld && at <= Step::kBackupWhole;
     journal_->stop = false;
     journal_->clears = clears;
     std::map<pid_t, Task> writers;
@@ -308,6 +315,7 @@ class Test {
     for (int i = 0; i < count; ++i) {
       Task task{.writer = i, .seed = random_(), .grows = splits, .clears = clears, .calls_most = 1'000'000};
       if (i == 0) {
+        task.copies = copies;
         task.calls_most = 30'000;
         if (!at_random_time) task.fate = {at, static_cast<long>(random_() % occurrences(at))};
       }
@@ -386,6 +394,9 @@ class Test {
     switch (at) {
       case Step::kClearNoted:
       case Step::kClearHalf:
+      case Step::kBackupHeld:
+      case Step::kBackupCopied:
+      case Step::kBackupWhole:
         return 2;
       case Step::kSegmentTaken:
       case Step::kSegmentHeaded:
@@ -421,7 +432,8 @@ class Test {
     directory_.emplace();
     ++worlds_;
     world_ = {};
-    world_.directory = directory_->path();
+    world_.directory = directory_->path() / "cache";
+    world_.copies = directory_->path();
     world_.evicts = worlds_ % 3 == 0;
     world_.options.size_limit_bytes = 16 << 20;
     world_.options.shards = worlds_ % 2 == 0 ? 4 : 1;
