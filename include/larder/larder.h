@@ -74,6 +74,8 @@ typedef struct larder_words larder_words;         /* larder_words_free */
 typedef struct larder_items larder_items;         /* larder_items_free */
 typedef struct larder_tag_stats larder_tag_stats; /* larder_tag_stats_free */
 typedef struct larder_report larder_report;       /* larder_report_free */
+typedef struct larder_changes larder_changes;     /* larder_changes_free */
+typedef struct larder_transaction larder_transaction;
 
 /* Bytes of the caller's: a key, a value, a tag. */
 typedef struct larder_bytes {
@@ -343,6 +345,63 @@ void larder_report_free(larder_report* report);
 
 /* Returns when everything acknowledged so far is on the disk. */
 int larder_flush(larder_cache* cache, larder_error* error);
+
+/* --- Several keys in one step: larder/transaction.h says what is promised --- */
+
+/* What is to be done, with the caller's `context`. It answers 0 when all of it shall happen, and a number of enum
+ * larder_code when nothing shall. It may be run several times, when others change what it has read; then calls in it
+ * answer LARDER_UNAVAILABLE, which it hands on. It must return; no longjmp, no exception. */
+typedef int (*larder_work)(larder_transaction* transaction, void* context);
+
+/* All of it happens or nothing, for readers in all processes and for a death at any moment. What the work refuses with
+ * is the answer. LARDER_TIMEOUT: others were quicker for `deadline_ms`. */
+int larder_transact(larder_cache* cache, larder_work work, void* context, int64_t deadline_ms, larder_error* error);
+/* A part that may fail by itself: when `work` refuses, what it wrote is taken back, and the rest goes on. */
+int larder_transaction_nested(larder_transaction* transaction, larder_work work, void* context, larder_error* error);
+/* As the calls of the same name above; for the thread and the time in which the work runs. */
+int larder_transaction_get(larder_transaction* transaction, const void* key, size_t key_bytes, void** value,
+                           size_t* value_bytes, larder_error* error);
+int larder_transaction_contains(larder_transaction* transaction, const void* key, size_t key_bytes,
+                                larder_error* error);
+int larder_transaction_set(larder_transaction* transaction, const void* key, size_t key_bytes, const void* value,
+                           size_t value_bytes, const larder_set_options* options, larder_error* error);
+int larder_transaction_add(larder_transaction* transaction, const void* key, size_t key_bytes, const void* value,
+                           size_t value_bytes, const larder_set_options* options, larder_error* error);
+int larder_transaction_del(larder_transaction* transaction, const void* key, size_t key_bytes, larder_error* error);
+int larder_transaction_incr(larder_transaction* transaction, const void* key, size_t key_bytes, int64_t delta,
+                            int64_t* sum, larder_error* error);
+
+/* --- What changed: larder/feed.h says what is told --- */
+
+enum larder_change_kind { LARDER_CHANGE_SET = 0, LARDER_CHANGE_DELETED = 1 };
+
+/* The next at most `limit` changes after the sequence `after`; with limit 0 none, but where the feed is now. Give it
+ * back with larder_changes_free. */
+int larder_get_changes(const larder_cache* cache, uint64_t after, size_t limit, larder_changes** changes,
+                       larder_error* error);
+/* 1: there may be changes after `after`. 0: there were none in that time. */
+int larder_wait_changes(const larder_cache* cache, uint64_t after, int64_t timeout_ms, larder_error* error);
+uint64_t larder_changes_next(const larder_changes* changes); /* the sequence to go on with */
+int larder_changes_lost(const larder_changes* changes);      /* 1: everything may have changed */
+size_t larder_changes_count(const larder_changes* changes);
+/* Of the change at `index`, which must be less than the count; valid until larder_changes_free. */
+const void* larder_changes_key(const larder_changes* changes, size_t index, size_t* key_bytes);
+int larder_changes_kind(const larder_changes* changes, size_t index); /* of enum larder_change_kind */
+uint64_t larder_changes_sequence(const larder_changes* changes, size_t index);
+void larder_changes_free(larder_changes* changes);
+
+/* --- Copies --- */
+
+/* Told now and then how far the work has come; what is not 0 stops it (LARDER_CANCELLED, nothing is left of it). */
+typedef int (*larder_progress)(void* context, uint64_t bytes_done, uint64_t bytes_all);
+
+/* A copy of the cache as it is at one moment, in the new directory `to`, while all go on reading and writing.
+ * `progress` may be NULL, here and below. LARDER_EXISTS: there is something in `to`. */
+int larder_backup(larder_cache* cache, const char* to, larder_progress progress, void* context, larder_error* error);
+/* The new directory `to` from the backup `from`, which stays as it is, or from any cache that nobody has open. What is
+ * damaged is left out, and named in the report, which may be NULL; give it back with larder_report_free. */
+int larder_restore(const char* from, const char* to, larder_progress progress, void* context, larder_report** report,
+                   larder_error* error);
 
 /* --- About --- */
 

@@ -1,7 +1,9 @@
 // larder/larder.h over larder/cache.h: tests pointers, turns a Result into a number and a message, and lets no
 // exception out. All that can be wrong with an entry is decided by Cache.
 #include <larder/cache.h>
+#include <larder/feed.h>
 #include <larder/larder.h>
+#include <larder/transaction.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -31,6 +33,12 @@ struct larder_tag_stats {
 };
 struct larder_report {
   larder::CheckReport report;
+};
+struct larder_changes {
+  larder::Changes changes;
+};
+struct larder_transaction {
+  larder::Transaction& transaction;
 };
 
 namespace {
@@ -140,6 +148,17 @@ Result<std::string_view> bytes_of(const char* what, const larder_bytes& given) {
   return bytes_of(what, given.bytes, given.size);
 }
 
+Result<std::vector<std::string_view>> words_of(const char* what, const larder_bytes* given, std::size_t count) {
+  if (given == nullptr && count > 0) return missing(what);
+  std::vector<std::string_view> words;
+  words.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string_view word = TRY(bytes_of(what, given[i]));
+    words.push_back(word);
+  }
+  return words;
+}
+
 Result<bool> flag_of(const char* what, std::uint32_t given) {
   if (given > 1)
     return Error{Code::kInvalid, std::string(what) + " is " + std::to_string(given) + ", it must be 0 or 1"};
@@ -167,11 +186,7 @@ Result<larder::SetOptions> set_options(const larder_set_options* given) {
   const larder_set_options read = TRY(read_struct("larder_set_options", given));
   larder::SetOptions options;
   options.ttl_ms = read.ttl_ms;
-  if (read.tags == nullptr && read.tag_count > 0) return missing("tags");
-  for (std::size_t i = 0; i < read.tag_count; ++i) {
-    const std::string_view tag = TRY(bytes_of("tag", read.tags[i]));
-    options.tags.push_back(tag);
-  }
+  options.tags = TRY(words_of("tags", read.tags, read.tag_count));
   if (read.format > 15)
     return Error{Code::kInvalid, "format is " + std::to_string(read.format) + ", it must be 0 to 15"};
   options.cost = read.cost;
@@ -220,17 +235,6 @@ void* copied(std::string_view bytes) {
   return copy;
 }
 
-Result<std::vector<std::string_view>> keys_of(const larder_bytes* keys, std::size_t count) {
-  if (keys == nullptr && count > 0) return missing("keys");
-  std::vector<std::string_view> all;
-  all.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::string_view key = TRY(bytes_of("key", keys[i]));
-    all.push_back(key);
-  }
-  return all;
-}
-
 // Calls `change` with the cache and the key once both are there.
 template <typename CacheStruct, typename Call>
 int with_key(CacheStruct* cache, const void* key, std::size_t key_bytes, larder_error* error, Call&& call) {
@@ -277,6 +281,35 @@ int items_to(const larder_cache* cache, const larder_filter* filter, larder_item
     *items = found.release();
     return false;
   });
+}
+
+// Calls `change` with the transaction and the key once both are there.
+template <typename Call>
+int in_transaction(larder_transaction* transaction, const void* key, std::size_t key_bytes, larder_error* error,
+                   Call&& call) {
+  return answer(error, [&]() -> Result<bool> {
+    if (transaction == nullptr) return missing("transaction");
+    return call(transaction->transaction, TRY(bytes_of("key", key, key_bytes)));
+  });
+}
+
+// A caller's work as the engine runs it.
+auto work_of(larder_work work, void* context) {
+  return [work, context](larder::Transaction& transaction) -> Status {
+    larder_transaction lent{transaction};
+    const int ended = work(&lent, context);
+    if (ended == 0) return {};
+    if (ended == LARDER_NO_MEMORY) return Error{Code::kInternal, "the work of the transaction ran out of memory"};
+    if (ended > 0 || ended < LARDER_NO_MEMORY)
+      return Error{Code::kInvalid,
+                   "the work of the transaction answered " + std::to_string(ended) + ", it must be 0 or a larder_code"};
+    return Error{static_cast<Code>(-1 - ended), "the work of the transaction refused"};
+  };
+}
+
+larder::Progress progress_of(larder_progress progress, void* context) {
+  if (progress == nullptr) return {};
+  return [progress, context](std::uint64_t done, std::uint64_t all) { return progress(context, done, all) == 0; };
 }
 
 }  // namespace
@@ -413,7 +446,7 @@ int larder_get_many(const larder_cache* cache, const larder_bytes* keys, size_t 
   if (pins != nullptr) std::fill(pins, pins + count, nullptr);
   return with_cache(cache, error, [&](const Cache& opened) -> Result<bool> {
     if (pins == nullptr && count > 0) return missing("pins");
-    const std::vector<std::string_view> names = TRY(keys_of(keys, count));
+    const std::vector<std::string_view> names = TRY(words_of("keys", keys, count));
     std::vector<std::optional<larder::Pin>> found = opened.get_many(names);
     std::vector<std::unique_ptr<larder_pin>> held(count);  // all or, when memory runs out, none
     for (std::size_t i = 0; i < count; ++i) {
@@ -500,7 +533,7 @@ int larder_compare_and_set(larder_cache* cache, const void* key, size_t key_byte
 int larder_set_many(larder_cache* cache, const larder_bytes* keys, const larder_bytes* values, size_t count,
                     const larder_set_options* options, larder_error* error) {
   return with_cache(cache, error, [&](Cache& opened) -> Result<bool> {
-    const std::vector<std::string_view> names = TRY(keys_of(keys, count));
+    const std::vector<std::string_view> names = TRY(words_of("keys", keys, count));
     if (values == nullptr && count > 0) return missing("values");
     std::vector<larder::KeyValue> entries;
     entries.reserve(count);
@@ -521,7 +554,7 @@ int larder_compare_and_del(larder_cache* cache, const void* key, size_t key_byte
 int larder_del_many(larder_cache* cache, const larder_bytes* keys, size_t count, uint64_t* removed,
                     larder_error* error) {
   return with_cache(cache, error, [&](Cache& opened) -> Result<bool> {
-    const std::vector<std::string_view> names = TRY(keys_of(keys, count));
+    const std::vector<std::string_view> names = TRY(words_of("keys", keys, count));
     return removed_to(removed, opened.del_many(names));
   });
 }
@@ -687,6 +720,140 @@ void larder_report_free(larder_report* report) { delete report; }
 
 int larder_flush(larder_cache* cache, larder_error* error) {
   return with_cache(cache, error, [](Cache& opened) { return done(opened.flush()); });
+}
+
+// --- Transactions ---
+
+int larder_transact(larder_cache* cache, larder_work work, void* context, int64_t deadline_ms, larder_error* error) {
+  return with_cache(cache, error, [&](Cache& opened) -> Result<bool> {
+    if (work == nullptr) return missing("work");
+    return done(opened.transact(work_of(work, context), deadline_ms));
+  });
+}
+
+int larder_transaction_nested(larder_transaction* transaction, larder_work work, void* context, larder_error* error) {
+  return in_transaction(transaction, nullptr, 0, error,
+                        [&](larder::Transaction& running, std::string_view) -> Result<bool> {
+                          if (work == nullptr) return missing("work");
+                          return done(running.transact(work_of(work, context)));
+                        });
+}
+
+int larder_transaction_get(larder_transaction* transaction, const void* key, size_t key_bytes, void** value,
+                           size_t* value_bytes, larder_error* error) {
+  if (value != nullptr) *value = nullptr;
+  if (value_bytes != nullptr) *value_bytes = 0;
+  return in_transaction(transaction, key, key_bytes, error,
+                        [&](larder::Transaction& running, std::string_view name) -> Result<bool> {
+                          if (value == nullptr) return missing("value");
+                          const std::optional<std::string> found = TRY(running.get(name));
+                          if (!found) return false;
+                          *value = copied(*found);
+                          if (value_bytes != nullptr) *value_bytes = found->size();
+                          return true;
+                        });
+}
+
+int larder_transaction_contains(larder_transaction* transaction, const void* key, size_t key_bytes,
+                                larder_error* error) {
+  return in_transaction(transaction, key, key_bytes, error,
+                        [](larder::Transaction& running, std::string_view name) { return running.contains(name); });
+}
+
+int larder_transaction_set(larder_transaction* transaction, const void* key, size_t key_bytes, const void* value,
+                           size_t value_bytes, const larder_set_options* options, larder_error* error) {
+  return in_transaction(transaction, key, key_bytes, error,
+                        [&](larder::Transaction& running, std::string_view name) -> Result<bool> {
+                          const std::string_view bytes = TRY(bytes_of("value", value, value_bytes));
+                          return done(running.set(name, bytes, TRY(set_options(options))));
+                        });
+}
+
+int larder_transaction_add(larder_transaction* transaction, const void* key, size_t key_bytes, const void* value,
+                           size_t value_bytes, const larder_set_options* options, larder_error* error) {
+  return in_transaction(transaction, key, key_bytes, error,
+                        [&](larder::Transaction& running, std::string_view name) -> Result<bool> {
+                          const std::string_view bytes = TRY(bytes_of("value", value, value_bytes));
+                          return running.add(name, bytes, TRY(set_options(options)));
+                        });
+}
+
+int larder_transaction_del(larder_transaction* transaction, const void* key, size_t key_bytes, larder_error* error) {
+  return in_transaction(transaction, key, key_bytes, error,
+                        [](larder::Transaction& running, std::string_view name) { return running.del(name); });
+}
+
+int larder_transaction_incr(larder_transaction* transaction, const void* key, size_t key_bytes, int64_t delta,
+                            int64_t* sum, larder_error* error) {
+  return in_transaction(transaction, key, key_bytes, error,
+                        [&](larder::Transaction& running, std::string_view name) -> Result<bool> {
+                          const std::int64_t now = TRY(running.incr(name, delta));
+                          if (sum != nullptr) *sum = now;
+                          return false;
+                        });
+}
+
+// --- Changes ---
+
+int larder_get_changes(const larder_cache* cache, uint64_t after, size_t limit, larder_changes** changes,
+                       larder_error* error) {
+  if (changes != nullptr) *changes = nullptr;
+  return with_cache(cache, error, [&](const Cache& opened) -> Result<bool> {
+    if (changes == nullptr) return missing("changes");
+    larder::Changes found = TRY(opened.changes(after, limit));
+    *changes = new larder_changes{std::move(found)};
+    return false;
+  });
+}
+
+int larder_wait_changes(const larder_cache* cache, uint64_t after, int64_t timeout_ms, larder_error* error) {
+  return with_cache(cache, error,
+                    [&](const Cache& opened) -> Result<bool> { return opened.wait_changes(after, timeout_ms); });
+}
+
+uint64_t larder_changes_next(const larder_changes* changes) { return changes == nullptr ? 0 : changes->changes.next; }
+
+int larder_changes_lost(const larder_changes* changes) { return changes != nullptr && changes->changes.lost ? 1 : 0; }
+
+size_t larder_changes_count(const larder_changes* changes) {
+  return changes == nullptr ? 0 : changes->changes.events.size();
+}
+
+const void* larder_changes_key(const larder_changes* changes, size_t index, size_t* key_bytes) {
+  const bool there = index < larder_changes_count(changes);
+  if (key_bytes != nullptr) *key_bytes = there ? changes->changes.events[index].key.size() : 0;
+  return there ? changes->changes.events[index].key.data() : nullptr;
+}
+
+int larder_changes_kind(const larder_changes* changes, size_t index) {
+  return index < larder_changes_count(changes) ? static_cast<int>(changes->changes.events[index].kind) : 0;
+}
+
+uint64_t larder_changes_sequence(const larder_changes* changes, size_t index) {
+  return index < larder_changes_count(changes) ? changes->changes.events[index].sequence : 0;
+}
+
+void larder_changes_free(larder_changes* changes) { delete changes; }
+
+// --- Copies ---
+
+int larder_backup(larder_cache* cache, const char* to, larder_progress progress, void* context, larder_error* error) {
+  return with_cache(cache, error, [&](Cache& opened) -> Result<bool> {
+    if (to == nullptr) return missing("to");
+    return done(opened.backup(to, progress_of(progress, context)));
+  });
+}
+
+int larder_restore(const char* from, const char* to, larder_progress progress, void* context, larder_report** report,
+                   larder_error* error) {
+  if (report != nullptr) *report = nullptr;
+  return answer(error, [&]() -> Result<bool> {
+    if (from == nullptr) return missing("from");
+    if (to == nullptr) return missing("to");
+    larder::CheckReport found = TRY(Cache::restore(from, to, progress_of(progress, context)));
+    if (report != nullptr) *report = new larder_report{std::move(found)};
+    return false;
+  });
 }
 
 // --- About ---

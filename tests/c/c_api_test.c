@@ -506,7 +506,127 @@ static void forked_children(void) {
   end();
 }
 
+/* Moves an amount, of which there may be too little. */
+static int move(larder_transaction* transaction, void* amount) {
+  int64_t left = 0;
+  const int64_t moved = *(const int64_t*)amount;
+  int answer = larder_transaction_incr(transaction, "from", 4, -moved, &left, &error);
+  if (answer < 0) return answer;
+  if (left < 0) return LARDER_DENIED;
+  return larder_transaction_incr(transaction, "to", 2, moved, NULL, &error);
+}
+static int fail(larder_transaction* transaction, void* context) {
+  CHECK(larder_transaction_set(transaction, "inner", 5, "1", 1, NULL, &error) == 0);
+  return *(const int*)context;
+}
+static int everything(larder_transaction* transaction, void* context) {
+  void* value = NULL;
+  size_t bytes = 0;
+  int refusal = LARDER_EXISTS;
+  CHECK(larder_transaction_get(transaction, "none", 4, &value, &bytes, &error) == 0 && value == NULL);
+  CHECK(larder_transaction_set(transaction, "a", 1, "1", 1, NULL, &error) == 0);
+  CHECK(larder_transaction_get(transaction, "a", 1, &value, &bytes, &error) == 1 && strcmp(value, "1") == 0);
+  larder_free(value);
+  CHECK(larder_transaction_add(transaction, "a", 1, "2", 1, NULL, &error) == 0);
+  CHECK(larder_transaction_add(transaction, "b", 1, "2", 1, NULL, &error) == 1);
+  CHECK(larder_transaction_contains(transaction, "b", 1, &error) == 1);
+  CHECK(larder_transaction_del(transaction, "b", 1, &error) == 1);
+  CHECK(larder_transaction_del(transaction, "b", 1, &error) == 0);
+  CHECK(larder_transaction_nested(transaction, fail, &refusal, &error) == LARDER_EXISTS);
+  CHECK(larder_transaction_contains(transaction, "inner", 5, &error) == 0);
+  CHECK(larder_transaction_set(transaction, "", 0, "1", 1, NULL, &error) == LARDER_INVALID);
+  CHECK(larder_transaction_get(NULL, "a", 1, &value, &bytes, &error) == LARDER_INVALID && says("transaction is NULL"));
+  CHECK(holds("a", NULL)); /* not yet for others */
+  ++*(int*)context;
+  return 0;
+}
+static void transactions(void) {
+  begin("transactions");
+  int64_t amount = 30;
+  CHECK(set("from", "50") == 0);
+  CHECK(larder_transact(cache, move, &amount, 1000, &error) == 0);
+  CHECK(holds("from", "20") && holds("to", "30"));
+  CHECK(larder_transact(cache, move, &amount, 1000, &error) == LARDER_DENIED && error.code == LARDER_DENIED);
+  CHECK(holds("from", "20") && holds("to", "30"));
+  int runs = 0;
+  CHECK(larder_transact(cache, everything, &runs, 1000, &error) == 0 && runs == 1);
+  CHECK(holds("a", "1") && holds("b", NULL) && holds("inner", NULL));
+  int odd = 7;
+  CHECK(larder_transact(cache, fail, &odd, 1000, &error) == LARDER_INVALID && says("answered 7"));
+  CHECK(larder_transact(cache, NULL, NULL, 1000, &error) == LARDER_INVALID && says("work is NULL"));
+  end();
+}
+
+static void changes(void) {
+  begin("changes");
+  larder_changes* now = NULL;
+  CHECK(larder_get_changes(cache, 0, 0, &now, &error) == 0 && larder_changes_count(now) == 0);
+  const uint64_t at = larder_changes_next(now);
+  larder_changes_free(now);
+  CHECK(larder_wait_changes(cache, at, 1, &error) == 0);
+  CHECK(set("a", "1") == 0 && set("b", "1") == 0 && larder_del(cache, "a", 1, &error) == 1);
+  CHECK(larder_wait_changes(cache, at, 1000, &error) == 1);
+  CHECK(larder_get_changes(cache, at, 100, &now, &error) == 0 && larder_changes_lost(now) == 0);
+  const size_t count = larder_changes_count(now);
+  CHECK(count >= 2);
+  size_t bytes = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const char* const key = larder_changes_key(now, i, &bytes);
+    CHECK(bytes == 1 && (*key == 'a' || *key == 'b'));
+    CHECK(larder_changes_sequence(now, i) > at);
+  }
+  CHECK(larder_changes_kind(now, count - 1) == LARDER_CHANGE_DELETED);
+  CHECK(larder_changes_kind(now, count - 2) == LARDER_CHANGE_SET);
+  CHECK(larder_changes_next(now) > at);
+  CHECK(larder_changes_key(now, count, &bytes) == NULL && bytes == 0);
+  larder_changes_free(now);
+  CHECK(larder_clear(cache, NULL, &error) == 0);
+  CHECK(larder_get_changes(cache, at, 100, &now, &error) == 0 && larder_changes_lost(now) == 1);
+  larder_changes_free(now);
+  CHECK(larder_get_changes(cache, 0, 0, NULL, &error) == LARDER_INVALID && says("changes is NULL"));
+  end();
+}
+
+static int count_steps(void* context, uint64_t done, uint64_t all) {
+  CHECK(done <= all);
+  return ++*(int*)context > 100;
+}
+static int stop(void* context, uint64_t done, uint64_t all) {
+  (void)context;
+  return done <= all;
+}
+static void copies(void) {
+  begin("copies");
+  char copy[96];
+  char again[96];
+  char command[256];
+  snprintf(copy, sizeof copy, "%s.copy", directory);
+  snprintf(again, sizeof again, "%s.again", directory);
+  int steps = 0;
+  CHECK(set("a", "1") == 0);
+  CHECK(larder_backup(cache, copy, stop, NULL, &error) == LARDER_CANCELLED);
+  CHECK(larder_backup(cache, copy, count_steps, &steps, &error) == 0 && steps > 0);
+  CHECK(larder_backup(cache, copy, NULL, NULL, &error) == LARDER_EXISTS && says(copy));
+  CHECK(larder_backup(cache, NULL, NULL, NULL, &error) == LARDER_INVALID && says("to is NULL"));
+  larder_report* report = NULL;
+  CHECK(larder_restore(copy, again, count_steps, &steps, &report, &error) == 0);
+  CHECK(larder_report_entries(report) == 1 && larder_report_findings(report) == 0);
+  larder_report_free(report);
+  CHECK(larder_restore(directory, copy, NULL, NULL, NULL, &error) == LARDER_UNAVAILABLE);
+  CHECK(larder_restore(copy, NULL, NULL, NULL, NULL, &error) == LARDER_INVALID && says("to is NULL"));
+  larder_cache* const first = cache;
+  CHECK(larder_open(again, NULL, &cache, &error) == 0 && holds("a", "1"));
+  larder_close(cache);
+  cache = first;
+  snprintf(command, sizeof command, "rm -r '%s' '%s'", copy, again);
+  CHECK(system(command) == 0);
+  end();
+}
+
 int main(void) {
+  transactions();
+  changes();
+  copies();
   entries();
   expiry();
   buffers_and_pins();
