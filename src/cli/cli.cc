@@ -33,6 +33,7 @@ constexpr Command kCommands[] = {
      "larder settings entries=100000 durability=timed flush_every=5s",
      declare_settings},
     {"check", "Read everything and tell what is damaged", "larder check --repair", declare_check},
+    {"watch", "Follow what changes", "larder watch\nlarder watch --json | jq -r .key", declare_watch},
     {"bench", "Measure what a cache does on this machine", "larder bench\nlarder bench /var/cache --threads 8",
      declare_bench},
     {"query", "Ask the sources of larder.yaml, through the cache",

@@ -33,6 +33,7 @@ Run declare_stats(CLI::App& app);
 Run declare_settings(CLI::App& app);
 Run declare_check(CLI::App& app);
 Run declare_bench(CLI::App& app);
+Run declare_watch(CLI::App& app);
 Run declare_query(CLI::App& app);
 Run declare_serve(CLI::App& app);
 

@@ -291,7 +291,7 @@ class Help(program.Case):
 
     def test_help_names_every_command(self):
         help_text = self.good("--help").text
-        for name in ("get", "set", "del", "evict", "ls", "stats", "settings", "check", "bench", "query", "serve"):
+        for name in ("get", "set", "del", "evict", "ls", "stats", "settings", "check", "watch", "bench", "query", "serve"):
             self.assertRegex(help_text, rf"\n  {name} +\w")
             own = self.good(name, "--help").text
             self.assertIn(f"\nUsage: larder {name}", own)
