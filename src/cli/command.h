@@ -34,6 +34,8 @@ Run declare_settings(CLI::App& app);
 Run declare_check(CLI::App& app);
 Run declare_bench(CLI::App& app);
 Run declare_watch(CLI::App& app);
+Run declare_backup(CLI::App& app);
+Run declare_restore(CLI::App& app);
 Run declare_query(CLI::App& app);
 Run declare_serve(CLI::App& app);
 

@@ -43,6 +43,7 @@ struct Snapshot {
   std::vector<Shard::Noted> segments;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> tags;
   std::vector<ShardState> shards;
+  std::uint64_t blob_bytes = 0;
   Globals globals{};
   Half* const pins;
   Word& keeps_blobs;
@@ -70,8 +71,10 @@ void note_settings(const Config& config, Settings& settings) {
   settings.flush_every_ms.store(config.flush_every_ms, relaxed);
 }
 
-// The files that the segment's records name, as it was read to `segment`.
-Status copy_blobs(const Files& files, const char* segment, std::uint32_t used, const std::filesystem::path& part) {
+// The files that the segment's records name, as it was read to `segment`; how many bytes.
+Result<std::uint64_t> copy_blobs(const Files& files, const char* segment, std::uint32_t used,
+                                 const std::filesystem::path& part) {
+  std::uint64_t bytes = 0;
   for (std::uint32_t at = sizeof(SegmentHeader); at + kRecordLeast <= used;) {
     const std::optional<Record> record = Record::read(segment + at, used - at);
     if (!record) {  // damage, to be passed over as a rebuild does
@@ -82,9 +85,9 @@ Status copy_blobs(const Files& files, const char* segment, std::uint32_t used, c
     const std::optional<Blob> blob = record->head.kind() == kValue ? record->blob() : std::nullopt;
     if (!blob) continue;
     const BlobName name{hash64(std::string_view(record->key(), record->head.key_size), files.seed()), blob->id};
-    TRY(copy_blob(files.path(), name, part));
+    bytes += TRY(copy_blob(files.path(), name, part));
   }
-  return {};
+  return bytes;
 }
 
 // Thread safety analysis cannot count locks.
@@ -95,6 +98,7 @@ void take(const Store& store, Snapshot& snapshot) LARDER_NO_THREAD_SAFETY_ANALYS
   snapshot.tags.resize(kTagRows);
   // In ascending order, as everybody who takes several.
   for (const auto& shard : store.shards()) shard->enter();
+  snapshot.blob_bytes = files.blob_bytes();
   for (std::uint32_t i = 0; i < snapshot.shards.size(); ++i)
     store.shards()[i]->note(snapshot.pins, snapshot.segments, snapshot.shards[i]);
   for (std::uint32_t i = 0; i < kTagRows; ++i)
@@ -122,7 +126,7 @@ Status copy_segments(const Store& store, Snapshot& snapshot, const NewDirectory&
   const std::filesystem::path path = part.path() / "log";
   const Files& files = *store.files();
   const Geometry& g = files.geometry();
-  std::uint64_t all = 0;
+  std::uint64_t all = snapshot.blob_bytes;
   std::uint64_t done = 0;
   for (const Shard::Noted& noted : snapshot.segments) all += noted.used;
   std::sort(snapshot.segments.begin(), snapshot.segments.end(),
@@ -139,14 +143,14 @@ Status copy_segments(const Store& store, Snapshot& snapshot, const NewDirectory&
     std::memcpy(buffer, &noted.header, sizeof(noted.header));
     snapshot.pins[noted.segment].fetch_sub(kCopyPin, std::memory_order_release);
     snapshot.segments.pop_back();
-    TRY(copy_blobs(files, buffer, noted.used, part.path()));
+    done += TRY(copy_blobs(files, buffer, noted.used, part.path()));
     for (std::uint32_t offset = 0; offset < noted.used;) {
       const std::uint32_t size = std::min(noted.used - offset, kWriteAtOnce);
       TRY(write_all(part.log(), buffer + offset, size, (std::uint64_t{noted.segment} << g.segment_shift) + offset,
                     path));
       offset += size;
       done += size;
-      if (progress && !progress(done, all)) return Error{Code::kCancelled, "the backup was stopped"};
+      if (progress && !progress(std::min(done, all), all)) return Error{Code::kCancelled, "the backup was stopped"};
     }
     step(Step::kBackupCopied);
   }

@@ -97,18 +97,21 @@ Status sync(const Fd& fd, const std::filesystem::path& path) {
   return {};
 }
 
-Status copy_blob(const std::filesystem::path& cache, const BlobName& name, const std::filesystem::path& to) {
+Result<std::uint64_t> copy_blob(const std::filesystem::path& cache, const BlobName& name,
+                                const std::filesystem::path& to) {
   const std::filesystem::path from = cache / "blobs" / name.text();
   const std::filesystem::path copy = to / "blobs" / name.text();
   std::error_code failed;
   std::filesystem::create_directory(to / "blobs", failed);
   if (failed) return system_error(failed.value(), "mkdir", to / "blobs");
   std::filesystem::copy_file(from, copy, std::filesystem::copy_options::overwrite_existing, failed);
-  if (failed == std::errc::no_such_file_or_directory) return {};
+  if (failed == std::errc::no_such_file_or_directory) return std::uint64_t{0};
   if (failed) return system_error(failed.value(), "copy", from);
   const Fd fd(::open(copy.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return system_error(errno, "open", copy);
-  return sync(fd, copy);
+  TRY(sync(fd, copy));
+  const std::uintmax_t bytes = std::filesystem::file_size(copy, failed);
+  return failed ? std::uint64_t{0} : std::uint64_t{bytes};
 }
 
 Result<NewDirectory> NewDirectory::make(const std::filesystem::path& wanted, const std::filesystem::path& cache) {

@@ -49,7 +49,9 @@ Status lengthen(const Fd& fd, std::uint64_t bytes, const std::filesystem::path& 
 Status write_all(const Fd& fd, const void* bytes, std::uint64_t size, std::uint64_t at,
                  const std::filesystem::path& path);
 Status sync(const Fd& fd, const std::filesystem::path& path);
-// To the same place in another directory of a cache, and to the disk. One that is gone was of no use any more.
-Status copy_blob(const std::filesystem::path& cache, const BlobName& name, const std::filesystem::path& to);
+// To the same place in another directory of a cache, and to the disk; how many bytes. One that is gone was of no use
+// any more.
+Result<std::uint64_t> copy_blob(const std::filesystem::path& cache, const BlobName& name,
+                                const std::filesystem::path& to);
 
 }  // namespace larder::engine

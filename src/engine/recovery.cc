@@ -419,7 +419,7 @@ Status Shard::check(bool mend, CheckReport& report) {
       live += head.bytes();
       ++entries;
       ++report.entries;
-      report.bytes += head.bytes();
+      report.bytes += head.bytes() + (record.is_blob() ? record.value_bytes() : 0);
       const std::optional<Found> first = find(key, hash);
       if (!first || first->slot != slot) find_fault("idx", "two entries have the key of " + place(offset));
     });

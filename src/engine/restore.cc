@@ -96,8 +96,11 @@ Status forget_index(const Fd& ctl, const Geometry& geometry, const std::filesyst
   return write_all(ctl, &no, sizeof(no), geometry.globals_at() + offsetof(Globals, index_ready), path);
 }
 
-Status copy_blobs(const Files& from, const NewDirectory& part) {
-  for (const BlobName& name : from.blobs().list()) TRY(copy_blob(from.path(), name, part.path()));
+Status copy_blobs(const Files& from, const NewDirectory& part, Done& done) {
+  for (const BlobName& name : from.blobs().list()) {
+    const std::uint64_t bytes = TRY(copy_blob(from.path(), name, part.path()));
+    TRY(done.add(bytes));
+  }
   return {};
 }
 
@@ -105,9 +108,10 @@ Status copy_all(const Files& files, const NewDirectory& part, const Progress& pr
   const std::filesystem::path& from = files.path();
   const Geometry& geometry = files.geometry();
   Done done{.all = data_bytes(from / "log") + data_bytes(from / "ctl"), .progress = progress};
+  for (const BlobName& name : files.blobs().list()) done.all += data_bytes(files.blobs().path(name));
   const Fd log = TRY(open_to_read(from / "log"));
   TRY(copy_data({log, from / "log"}, {part.log(), part.path() / "log"}, done));
-  TRY(copy_blobs(files, part));
+  TRY(copy_blobs(files, part, done));
   TRY(make_file(part.path() / "idx", geometry.idx_bytes()));
   const Fd ctl = TRY(open_to_read(from / "ctl"));
   const Fd copy = TRY(make_file(part.path() / "ctl", geometry.ctl_bytes(), true));

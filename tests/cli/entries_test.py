@@ -270,8 +270,15 @@ class Refusals(program.Case):
             self.assertEqual(self.larder(*words).code, 2, words)
         self.assertEqual(list(self.folder.iterdir()), [])
 
+    def test_a_large_value(self):
+        value = bytes(range(256)) * (20 << 12)
+        self.good("set", "a", "-", stdin=value)
+        self.assertEqual(self.good("get", "a").out, value)
+
     def test_a_value_too_large(self):
-        ended = self.larder("set", "a", "-", stdin=bytes(64 << 20))
+        self.good("set", "a", "1")
+        self.good("settings", "size=16MiB")
+        ended = self.larder("set", "a", "-", stdin=bytes(13 << 20))
         self.assertEqual(ended.code, 6)
         self.assertRegex(ended.err, "^larder: .*bytes.*\n$")
 
@@ -291,7 +298,7 @@ class Help(program.Case):
 
     def test_help_names_every_command(self):
         help_text = self.good("--help").text
-        for name in ("get", "set", "del", "evict", "ls", "stats", "settings", "check", "watch", "bench", "query", "serve"):
+        for name in ("get", "set", "del", "evict", "ls", "stats", "settings", "check", "watch", "backup", "restore", "bench", "query", "serve"):
             self.assertRegex(help_text, rf"\n  {name} +\w")
             own = self.good(name, "--help").text
             self.assertIn(f"\nUsage: larder {name}", own)
