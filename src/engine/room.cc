@@ -657,7 +657,7 @@ void Shard::retire(std::uint32_t victim) {
 
 void Shard::sweep() {
   // Longer than it takes to copy a segment. A copy that is stuck notices that its segment was taken.
-  constexpr auto kPatience = std::chrono::milliseconds(500);
+  constexpr auto kPatience = std::chrono::seconds(1);
   bool changed = false;
   std::optional<Waiting> waiting;
   for (std::uint32_t i = first_; i < first_ + count_; ++i) {
