@@ -31,8 +31,9 @@ std::string key_of(int i) { return "key " + std::to_string(i); }
 constexpr int kKeys = 60;
 constexpr int kLargeEach = 25;  // every so many is a large value, in a file of its own
 std::string value_of(int i) {
-  const int size = i % kLargeEach == 1 ? 60'000 : i * 7 % 400;
-  return std::string(static_cast<std::size_t>(size), static_cast<char>('a' + i % 26));
+  const std::size_t size =
+      i % kLargeEach == 1 ? kGeometry.segment_bytes() / 2 + 1 : static_cast<std::size_t>(i * 7 % 400);
+  return std::string(size, static_cast<char>('a' + i % 26));
 }
 
 struct Healthy {
