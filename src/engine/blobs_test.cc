@@ -12,11 +12,10 @@
 #include <set>
 #include <thread>
 
-#include "base/clock.h"
 #include "engine/blobs.h"
 #include "engine/files.h"
 #include "engine/steps.h"
-#include "engine/test_directory.h"
+#include "engine/test_cache.h"
 #include "engine/test_files.h"
 #include "engine/test_process.h"
 #include "engine/testing.h"
@@ -45,14 +44,10 @@ std::string value_of(int i, std::size_t size = kLarge) {
   return value;
 }
 
-class BlobsTest : public ::testing::Test {
+class BlobsTest : public engine::OneCacheTest {
  protected:
-  void SetUp() override { open(); }
-  void open() {
-    cache_.reset();
-    options_.clock = &clock_;
-    cache_.emplace(Cache::open(directory_.path(), options_).value());
-  }
+  BlobsTest() : OneCacheTest({.size_limit_bytes = 16 << 20, .shards = 2, .durability = Durability::kTimed}) {}
+
   void set(const std::string& key, int i) { cache_->set(key, value_of(i)).value(); }
   // Whether `key` holds value number `i`, by all ways of reading.
   static ::testing::AssertionResult holds(const Cache& cache, const std::string& key, const std::string& value) {
@@ -84,7 +79,6 @@ class BlobsTest : public ::testing::Test {
     if (files().size() == count) return ::testing::AssertionSuccess();
     return ::testing::AssertionFailure() << "there are " << files().size() << " files, not " << count;
   }
-  std::vector<std::string> faults() { return cache_->check().value().findings; }
   std::uint64_t disk_bytes() const {
     std::uint64_t sum = 0;
     for (const auto& entry : fs::recursive_directory_iterator(directory_.path())) {
@@ -94,11 +88,6 @@ class BlobsTest : public ::testing::Test {
     }
     return sum;
   }
-
-  engine::TestDirectory directory_;
-  ManualClock clock_;
-  Options options_{.size_limit_bytes = 16 << 20, .shards = 2, .durability = Durability::kTimed};
-  std::optional<Cache> cache_;
 };
 
 TEST_F(BlobsTest, LieInFilesOfTheirOwn) {

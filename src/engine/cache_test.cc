@@ -9,8 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "base/clock.h"
-#include "engine/test_directory.h"
+#include "engine/test_cache.h"
 
 namespace larder {
 namespace {
@@ -20,19 +19,10 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-class CacheTest : public ::testing::Test {
+class CacheTest : public engine::OneCacheTest {
  protected:
-  void SetUp() override { open(); }
+  CacheTest() : OneCacheTest({.size_limit_bytes = 16 << 20, .durability = Durability::kNone}) {}
 
-  void open() { cache_.emplace(open_cache().value()); }
-  void reopen() {
-    cache_.reset();
-    open();
-  }
-  Result<Cache> open_cache() {
-    options_.clock = &clock_;
-    return Cache::open(directory_.path(), options_);
-  }
   // The value, or "-".
   std::string get(std::string_view key) {
     std::string value = "-";
@@ -50,12 +40,6 @@ class CacheTest : public ::testing::Test {
     for (const Item& item : cache_->list(after, limit)) found.push_back(item.key);
     return found;
   }
-  std::vector<std::string> faults() { return cache_->check().value().findings; }
-
-  engine::TestDirectory directory_;
-  ManualClock clock_;
-  Options options_{.size_limit_bytes = 16 << 20, .durability = Durability::kNone};
-  std::optional<Cache> cache_;
 };
 
 TEST_F(CacheTest, KeepsWhatIsSet) {
@@ -186,7 +170,7 @@ TEST_F(CacheTest, ClearEmptiesItForGood) {
   cache_->set("7", "again").value();
   EXPECT_EQ(get("7"), "again");
   EXPECT_THAT(faults(), IsEmpty());
-  reopen();
+  open();
   EXPECT_THAT(keys(), ElementsAre("7"));
 }
 
@@ -256,7 +240,7 @@ TEST_F(CacheTest, Counts) {
 
 TEST_F(CacheTest, KeepsEverythingWhenReopened) {
   for (int i = 0; i < 20'000; ++i) cache_->set(std::to_string(i), std::to_string(i * i)).value();
-  reopen();
+  open();
   for (int i = 0; i < 20'000; ++i) ASSERT_EQ(get(std::to_string(i)), std::to_string(i * i));
   EXPECT_THAT(faults(), IsEmpty());
 }
@@ -264,7 +248,7 @@ TEST_F(CacheTest, KeepsEverythingWhenReopened) {
 TEST_F(CacheTest, KeepsTheOptionsItWasCreatedWith) {
   options_.size_limit_bytes = 64 << 20;
   options_.shards = 4;
-  reopen();
+  open();
   EXPECT_EQ(cache_->options().size_limit_bytes, 16u << 20);
   EXPECT_EQ(cache_->options().shards, 1u);
   EXPECT_EQ(cache_->options().durability, Durability::kNone);
@@ -369,7 +353,7 @@ TEST_F(CacheTest, PinsAndCachesCanBeMoved) {
   EXPECT_EQ(pin.bytes(), "2");
   engine::TestDirectory elsewhere;
   Cache other = Cache::open(elsewhere.path(), {.size_limit_bytes = 16 << 20}).value();
-  other = open_cache().value();
+  other = open_another().value();
   EXPECT_EQ(other.directory(), directory_.path());
   EXPECT_EQ(other.get("b")->bytes(), "2");
 }
@@ -377,7 +361,7 @@ TEST_F(CacheTest, PinsAndCachesCanBeMoved) {
 // --- Openers ---
 
 TEST_F(CacheTest, TwoOpenersShareOneCache) {
-  Cache other = open_cache().value();
+  Cache other = open_another().value();
   cache_->set("a", "1").value();
   std::string value;
   EXPECT_TRUE(other.get("a", value));
@@ -390,7 +374,7 @@ TEST_F(CacheTest, ReadOnlyReadsAndRefusesToWrite) {
   cache_->set("a", std::string(5000, 'v')).value();
   cache_->set("b", "2").value();
   options_.read_only = true;
-  Cache reader = open_cache().value();
+  Cache reader = open_another().value();
   std::string value;
   EXPECT_TRUE(reader.get("a", value));
   EXPECT_EQ(value, std::string(5000, 'v'));
@@ -406,13 +390,13 @@ TEST_F(CacheTest, ReadOnlyChecksWhatNobodyWrites) {
   cache_->set("b", "2").value();
   options_.read_only = true;
   {
-    Cache reader = open_cache().value();
+    Cache reader = open_another().value();
     const Error busy = reader.check().error();
     EXPECT_EQ(busy.code, Code::kUnavailable);
     EXPECT_THAT(busy.message, HasSubstr("1 process has it open for writing"));
   }
   cache_.reset();
-  Cache reader = open_cache().value();
+  Cache reader = open_another().value();
   EXPECT_THAT(reader.check().value().findings, IsEmpty());
   EXPECT_EQ(reader.check().value().entries, 2u);
 
@@ -473,17 +457,17 @@ TEST_F(CacheTest, RefusesWhatIsNoCache) {
     file << bytes;
   };
   overwrite(40, "?");  // damage
-  EXPECT_EQ(open_cache().error().code, Code::kCorrupt);
+  EXPECT_EQ(open_another().error().code, Code::kCorrupt);
   overwrite(8, std::string(1, 9));  // another version
-  EXPECT_EQ(open_cache().error().code, Code::kUnsupported);
-  EXPECT_THAT(open_cache().error().message, HasSubstr("version 9"));
+  EXPECT_EQ(open_another().error().code, Code::kUnsupported);
+  EXPECT_THAT(open_another().error().message, HasSubstr("version 9"));
   overwrite(0, "SQLite");
-  EXPECT_EQ(open_cache().error().code, Code::kCorrupt);
+  EXPECT_EQ(open_another().error().code, Code::kCorrupt);
   std::filesystem::resize_file(directory_.path() / "ctl", 10);
-  EXPECT_EQ(open_cache().error().code, Code::kCorrupt);
+  EXPECT_EQ(open_another().error().code, Code::kCorrupt);
   // A log with entries and no ctl: nothing is overwritten.
   std::filesystem::remove(directory_.path() / "ctl");
-  EXPECT_EQ(open_cache().error().code, Code::kCorrupt);
+  EXPECT_EQ(open_another().error().code, Code::kCorrupt);
 }
 
 }  // namespace

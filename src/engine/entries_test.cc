@@ -6,10 +6,9 @@
 
 #include <set>
 
-#include "base/clock.h"
 #include "engine/glob.h"
 #include "engine/tags.h"
-#include "engine/test_directory.h"
+#include "engine/test_cache.h"
 #include "engine/test_files.h"
 
 namespace larder {
@@ -19,14 +18,10 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-class EntriesTest : public ::testing::Test {
+class EntriesTest : public engine::OneCacheTest {
  protected:
-  void SetUp() override { open(); }
-  void open() {
-    cache_.reset();
-    options_.clock = &clock_;
-    cache_.emplace(Cache::open(directory_.path(), options_).value());
-  }
+  EntriesTest() : OneCacheTest({.size_limit_bytes = 16 << 20, .shards = 2, .durability = Durability::kTimed}) {}
+
   std::string get(std::string_view key) {
     std::string value = "-";
     cache_->get(key, value);
@@ -42,12 +37,6 @@ class EntriesTest : public ::testing::Test {
     for (const Item& item : cache_->list_back()) found.push_back(item.key);
     return found;
   }
-  std::vector<std::string> faults() { return cache_->check().value().findings; }
-
-  engine::TestDirectory directory_;
-  ManualClock clock_;
-  Options options_{.size_limit_bytes = 16 << 20, .shards = 2, .durability = Durability::kTimed};
-  std::optional<Cache> cache_;
 };
 
 TEST_F(EntriesTest, CarriesWhatItIsGiven) {

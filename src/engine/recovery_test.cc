@@ -5,9 +5,8 @@
 
 #include <map>
 
-#include "base/clock.h"
 #include "engine/files.h"
-#include "engine/test_directory.h"
+#include "engine/test_cache.h"
 #include "engine/test_files.h"
 
 namespace larder {
@@ -19,15 +18,10 @@ using ::testing::Not;
 
 constexpr std::uint64_t kLimit = 16 << 20;
 
-class RecoveryTest : public ::testing::Test {
+class RecoveryTest : public engine::OneCacheTest {
  protected:
-  void SetUp() override { open(); }
+  RecoveryTest() : OneCacheTest({.size_limit_bytes = kLimit, .durability = Durability::kNone}) {}
 
-  void open() {
-    cache_.reset();
-    cache_.emplace(
-        Cache::open(path(), {.size_limit_bytes = kLimit, .durability = Durability::kNone, .clock = &clock_}).value());
-  }
   void close() { cache_.reset(); }
   void restart() {
     close();
@@ -50,7 +44,6 @@ class RecoveryTest : public ::testing::Test {
     for (const Item& item : cache_->list()) text += item.key + "=" + get(item.key) + " ";
     return text;
   }
-  std::vector<std::string> faults() { return cache_->check().value().findings; }
 
   // The first segment, where a small cache has everything.
   std::string segment() { return engine::read_bytes(path() / "log", 0, 1024); }
@@ -58,10 +51,6 @@ class RecoveryTest : public ::testing::Test {
     std::filesystem::resize_file(path() / "log", 1024);  // and nothing behind it
     engine::write_bytes(path() / "log", 0, bytes);
   }
-
-  engine::TestDirectory directory_;
-  ManualClock clock_;
-  std::optional<Cache> cache_;
 };
 
 TEST_F(RecoveryTest, FindsEverythingInTheLog) {

@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <larder/cache.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
@@ -19,6 +18,7 @@
 #include "engine/test_directory.h"
 #include "engine/test_files.h"
 #include "engine/test_process.h"
+#include "mounts.h"
 
 namespace larder {
 namespace {
@@ -26,8 +26,6 @@ namespace {
 using engine::in_child;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-constexpr int kNotAllowed = 77;
 
 class PitfallsTest : public ::testing::Test {
  protected:
@@ -139,9 +137,7 @@ TEST_F(PitfallsTest, AReadOnlyMountCanBeReadAndRefusesToBeWritten) {
     fill(cache);
   }
   const int ended = in_child([&] {
-    if (::geteuid() != 0 && ::unshare(CLONE_NEWUSER) != 0) return kNotAllowed;
-    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-        ::mount(path().c_str(), path().c_str(), nullptr, MS_BIND, nullptr) != 0 ||
+    if (!mounts_alone() || ::mount(path().c_str(), path().c_str(), nullptr, MS_BIND, nullptr) != 0 ||
         ::mount(nullptr, path().c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr) != 0)
       return kNotAllowed;
     const Result<Cache> writer = try_open();

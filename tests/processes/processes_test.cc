@@ -4,9 +4,7 @@
 #include <gtest/gtest.h>
 #include <larder/cache.h>
 #include <larder/stream.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +13,7 @@
 #include "engine/steps.h"
 #include "engine/test_directory.h"
 #include "engine/test_process.h"
+#include "mounts.h"
 
 #ifndef F_OFD_SETLK  // of Linux, hidden by strict standard modes
 #define F_OFD_SETLK 37
@@ -145,14 +144,8 @@ TEST_F(ProcessesTest, PinsOfTheDeadAreGivenBack) {
   EXPECT_THAT(cache.check().value().findings, IsEmpty());
 }
 
-// A full disk, as a small file system in memory that only the child sees.
 TEST_F(ProcessesTest, AFullDiskTakesNoLargeValue) {
-  constexpr int kNotAllowed = 77;
-  const int ended = in_child([&] {
-    if (::geteuid() != 0 && ::unshare(CLONE_NEWUSER) != 0) return kNotAllowed;
-    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-        ::mount("tmpfs", directory_.path().c_str(), "tmpfs", 0, "size=6m") != 0)
-      return kNotAllowed;
+  const int ended = in_child_on_disk(directory_.path(), "6m", [&] {
     Cache cache = open();
     if (!cache.set("a", std::string(1 << 20, 'a')).ok()) return 1;
     const Status refused = cache.set("a", std::string(6 << 20, 'b'));
@@ -185,12 +178,7 @@ TEST_F(ProcessesTest, AForkedChildLeavesItsParentsWriterAlone) {
 }
 
 TEST_F(ProcessesTest, AFullDiskIsAnErrorAndNotASignal) {
-  constexpr int kNotAllowed = 77;
-  const int ended = in_child([&] {
-    if (::geteuid() != 0 && ::unshare(CLONE_NEWUSER) != 0) return kNotAllowed;
-    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-        ::mount("tmpfs", directory_.path().c_str(), "tmpfs", 0, "size=6m") != 0)
-      return kNotAllowed;
+  const int ended = in_child_on_disk(directory_.path(), "6m", [&] {
     Cache cache = open();
     Status last;
     int written = 0;
@@ -209,12 +197,7 @@ TEST_F(ProcessesTest, AFullDiskIsAnErrorAndNotASignal) {
 }
 
 TEST_F(ProcessesTest, ADiskTooSmallForACacheIsAnError) {
-  constexpr int kNotAllowed = 77;
-  const int ended = in_child([&] {
-    if (::geteuid() != 0 && ::unshare(CLONE_NEWUSER) != 0) return kNotAllowed;
-    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-        ::mount("tmpfs", directory_.path().c_str(), "tmpfs", 0, "size=64k") != 0)
-      return kNotAllowed;
+  const int ended = in_child_on_disk(directory_.path(), "64k", [&] {
     const Result<Cache> cache = Cache::open(directory_.path(), options_);
     return !cache.ok() && cache.error().code == Code::kNoSpace ? 0 : 1;
   });
@@ -224,13 +207,11 @@ TEST_F(ProcessesTest, ADiskTooSmallForACacheIsAnError) {
 
 // Two containers on one directory: process ids say nothing there, and may even be the same.
 TEST_F(ProcessesTest, TwoPidNamespacesShareOneDirectory) {
-  constexpr int kNotAllowed = 77;
   constexpr int kCounts = 20'000;
   // In a namespace of its own, as process 1; waits its turn and takes it while the other one does.
   const auto container = [&](bool dies) {
     return in_child([&] {
-      if (::geteuid() != 0 && ::unshare(CLONE_NEWUSER) != 0) return kNotAllowed;
-      if (::unshare(CLONE_NEWPID) != 0) return kNotAllowed;
+      if (!enter_new(CLONE_NEWPID)) return kNotAllowed;
       return in_child([&] {
         Cache mine = open();
         for (int i = 0; i < kCounts; ++i) mine.incr("n").value();
