@@ -18,6 +18,7 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -173,22 +174,32 @@ Result<double> rate(unsigned threads, std::size_t batch, std::chrono::microsecon
   return sum;
 }
 
-// Bytes a second that memcpy moves between one buffer and random places of as much memory as the cache holds: the same
-// work as a get (out of the places) or a set (into them) without all that makes it a cache.
-Result<double> memory_rate(bool out, const Load& load, unsigned threads, std::chrono::microseconds each) {
-  const std::size_t places = std::max<std::size_t>(1, load.entries / threads);
-  const std::size_t bytes = load.value_bytes;
-  const auto work = [&](unsigned) {
-    auto memory = std::make_shared<std::vector<char>>(places * bytes, 'm');
-    return [=, one = std::vector<char>(bytes, 'b')](Dice& dice) mutable -> Status {
-      char* const place = memory->data() + dice.below(places) * bytes;
-      std::memcpy(out ? one.data() : place, out ? place : one.data(), bytes);
-      asm volatile("" : : "r"(one.data()) : "memory");  // NOLINT(hicpp-no-assembler): else nobody reads what is copied
-      return {};
+// As much memory as the cache holds, touched once.
+class Memory {
+ public:
+  explicit Memory(const Load& load) : load_(load), bytes_(load.entries * load.value_bytes, 'm') {}
+
+  // Bytes a second that memcpy moves between one buffer and random places, each thread's own: the same work as a get
+  // (out of the places) or a set (into them) without all that makes it a cache.
+  Result<double> rate(bool out, unsigned threads, std::chrono::microseconds each) {
+    const std::size_t places = std::max<std::size_t>(1, load_.entries / threads);
+    const std::size_t bytes = load_.value_bytes;
+    const auto work = [&](unsigned thread) {
+      char* const mine = bytes_.data() + thread * places % load_.entries * bytes;
+      return [=, one = std::vector<char>(bytes, 'b')](Dice& dice) mutable -> Status {
+        char* const place = mine + dice.below(places) * bytes;
+        std::memcpy(out ? one.data() : place, out ? place : one.data(), bytes);
+        asm volatile("" : : "r"(one.data()) : "memory");  // NOLINT(hicpp-no-assembler): else nobody reads it
+        return {};
+      };
     };
-  };
-  return TRY(rate(threads, load.batch, each, work)) * static_cast<double>(bytes);
-}
+    return TRY(cli::rate(threads, load_.batch, each, work)) * static_cast<double>(bytes);
+  }
+
+ private:
+  const Load load_;
+  std::vector<char> bytes_;
+};
 
 std::string name_of(std::size_t number) {
   std::string key = std::to_string(number);
@@ -333,6 +344,8 @@ Status run(const Words& words) {
       const std::filesystem::path directory = folder->path() / std::to_string(load.value_bytes);
       progress.step("filling a cache with values of " + size);
       const std::unique_ptr<Bench> bench = TRY(Bench::open(directory, load));
+      std::optional<Memory> memory;
+      if (large(load)) memory.emplace(load);
       for (const char* operation : {"set", "get", "view"}) {
         const bool copies = std::strcmp(operation, "view") != 0;
         for (const unsigned threads : counts) {
@@ -342,8 +355,8 @@ Status run(const Words& words) {
           std::vector<double> memcpys;
           for (int i = 0; i < kParts; ++i) {
             ours.push_back(TRY(bench->run(operation, threads, each / kParts)));
-            if (copies && large(load))
-              memcpys.push_back(TRY(memory_rate(std::strcmp(operation, "get") == 0, load, threads, each / kParts)));
+            if (copies && memory)
+              memcpys.push_back(TRY(memory->rate(std::strcmp(operation, "get") == 0, threads, each / kParts)));
           }
           Row row{operation, load.value_bytes, threads, middle(ours), 0, 0};
           if (copies) row.bytes_s = row.per_s * static_cast<double>(load.value_bytes);
