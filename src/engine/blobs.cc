@@ -72,7 +72,7 @@ Status Blobs::sync(int fd, const BlobName& name) const {
   }
   const Fd folder = TRY(this->folder(false));
   if (::fsync(folder.get()) != 0) return system_error(errno, "fsync", path_ / "blobs");
-  if (auto* const hook = sync_hook.load(std::memory_order_relaxed)) hook("blobs", true);
+  if (auto* const hook = sync_hook.load(std::memory_order_acquire)) hook("blobs", true);
   return {};
 }
 

@@ -361,7 +361,7 @@ void Files::release_log(std::uint64_t from, std::uint64_t bytes) const {
 }
 
 Status Files::sync(const Fd& fd, const char* name) const {
-  auto* const hook = sync_hook.load(std::memory_order_relaxed);
+  auto* const hook = sync_hook.load(std::memory_order_acquire);
   if (hook != nullptr) hook(name, false);
   while (::fdatasync(fd.get()) != 0) {
     if (errno != EINTR) return system_error(errno, "fdatasync", path_ / name);
