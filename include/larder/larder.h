@@ -30,8 +30,9 @@
  * fields that are not 0 (LARDER_UNSUPPORTED). In structs that a call fills, it writes what both know.
  *
  * Threads: a cache may be used by any number of threads at once, and by one at a time while it is closed. Processes:
- * each opens its own. After fork() the child may go on using the cache it inherited, and must close it too; pins it
- * inherited it may only release. Keys and values are any bytes, with their length; keys are 1 byte to 64 KiB.
+ * each opens its own. After fork() the child may go on using the cache it inherited, and must close it too; pins,
+ * writers and readers it inherited it may only give back. Keys and values are any bytes, with their length; keys are 1
+ * byte to 64 KiB.
  *
  * C99. The functions are those of liblarder.so.0, whose interface only ever grows.
  */
@@ -75,6 +76,8 @@ typedef struct larder_items larder_items;         /* larder_items_free */
 typedef struct larder_tag_stats larder_tag_stats; /* larder_tag_stats_free */
 typedef struct larder_report larder_report;       /* larder_report_free */
 typedef struct larder_changes larder_changes;     /* larder_changes_free */
+typedef struct larder_writer larder_writer;       /* larder_writer_close */
+typedef struct larder_reader larder_reader;       /* larder_reader_close */
 typedef struct larder_transaction larder_transaction;
 
 /* Bytes of the caller's: a key, a value, a tag. */
@@ -258,6 +261,32 @@ int larder_incr(larder_cache* cache, const void* key, size_t key_bytes, int64_t 
                 larder_error* error);
 /* Removes every entry. */
 int larder_clear(larder_cache* cache, uint64_t* removed, larder_error* error);
+
+/* --- Values part by part, so that none has to be in memory whole: larder/stream.h says what is promised --- */
+
+/* A value on its way into the cache. Readers see what was there before until larder_writer_commit, and then all of it
+ * at once. Writers and readers are for one thread at a time, and are given back before the cache is closed. */
+int larder_open_writer(larder_cache* cache, const void* key, size_t key_bytes, const larder_set_options* options,
+                       larder_writer** writer, larder_error* error);
+/* Appends. What was refused (LARDER_TOO_LARGE, LARDER_NO_SPACE) cannot be committed any more. */
+int larder_writer_write(larder_writer* writer, const void* bytes, size_t size, larder_error* error);
+uint64_t larder_writer_bytes(const larder_writer* writer); /* so many so far */
+/* Once; the ttl counts from here. */
+int larder_writer_commit(larder_writer* writer, larder_error* error);
+/* Of what was not committed nothing is left. */
+void larder_writer_close(larder_writer* writer);
+
+/* The value as it is now, whatever happens to the entry later: 1. 0: it is not there. */
+int larder_open_reader(const larder_cache* cache, const void* key, size_t key_bytes, larder_reader** reader,
+                       larder_error* error);
+int larder_reader_info(const larder_reader* reader, larder_info* info, larder_error* error);
+uint64_t larder_reader_bytes(const larder_reader* reader); /* of the whole value */
+/* The next bytes into the buffer, how many to `got`: 1. 0: that was all. LARDER_IO and LARDER_CORRUPT: the disk failed,
+ * or somebody has cut the file. */
+int larder_reader_read(larder_reader* reader, void* buffer, size_t buffer_bytes, size_t* got, larder_error* error);
+/* Reading goes on at this byte; behind the end there is nothing to read. */
+void larder_reader_seek(larder_reader* reader, uint64_t at);
+void larder_reader_close(larder_reader* reader);
 
 /* Which entries: those to which all that is given applies. */
 typedef struct larder_filter {

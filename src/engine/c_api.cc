@@ -3,6 +3,7 @@
 #include <larder/cache.h>
 #include <larder/feed.h>
 #include <larder/larder.h>
+#include <larder/stream.h>
 #include <larder/transaction.h>
 
 #include <algorithm>
@@ -36,6 +37,12 @@ struct larder_report {
 };
 struct larder_changes {
   larder::Changes changes;
+};
+struct larder_writer {
+  larder::ValueWriter writer;
+};
+struct larder_reader {
+  larder::ValueReader reader;
 };
 struct larder_transaction {
   larder::Transaction& transaction;
@@ -615,6 +622,79 @@ int larder_evict(larder_cache* cache, const larder_filter* filter, uint64_t* rem
 int larder_cull(larder_cache* cache, uint64_t* removed, larder_error* error) {
   return with_cache(cache, error, [&](Cache& opened) { return removed_to(removed, opened.cull()); });
 }
+
+// --- Values part by part ---
+
+int larder_open_writer(larder_cache* cache, const void* key, size_t key_bytes, const larder_set_options* options,
+                       larder_writer** writer, larder_error* error) {
+  if (writer != nullptr) *writer = nullptr;
+  return with_key(cache, key, key_bytes, error, [&](Cache& opened, std::string_view name) -> Result<bool> {
+    if (writer == nullptr) return missing("writer");
+    const larder::SetOptions wanted = TRY(set_options(options));
+    larder::ValueWriter begun = TRY(opened.writer(name, wanted));
+    *writer = new larder_writer{std::move(begun)};
+    return false;
+  });
+}
+
+int larder_writer_write(larder_writer* writer, const void* bytes, size_t size, larder_error* error) {
+  return answer(error, [&]() -> Result<bool> {
+    if (writer == nullptr) return missing("writer");
+    return done(writer->writer.write(TRY(bytes_of("bytes", bytes, size))));
+  });
+}
+
+uint64_t larder_writer_bytes(const larder_writer* writer) { return writer == nullptr ? 0 : writer->writer.bytes(); }
+
+int larder_writer_commit(larder_writer* writer, larder_error* error) {
+  return answer(error, [&]() -> Result<bool> {
+    if (writer == nullptr) return missing("writer");
+    return done(writer->writer.commit());
+  });
+}
+
+void larder_writer_close(larder_writer* writer) { delete writer; }
+
+int larder_open_reader(const larder_cache* cache, const void* key, size_t key_bytes, larder_reader** reader,
+                       larder_error* error) {
+  if (reader != nullptr) *reader = nullptr;
+  return with_key(cache, key, key_bytes, error, [&](const Cache& opened, std::string_view name) -> Result<bool> {
+    if (reader == nullptr) return missing("reader");
+    std::optional<larder::ValueReader> found = opened.reader(name);
+    if (!found) return false;
+    *reader = new larder_reader{std::move(*found)};
+    return true;
+  });
+}
+
+int larder_reader_info(const larder_reader* reader, larder_info* info, larder_error* error) {
+  return answer(error, [&]() -> Result<bool> {
+    if (reader == nullptr) return missing("reader");
+    return done(write_struct("larder_info", info_of(reader->reader.info()), info));
+  });
+}
+
+uint64_t larder_reader_bytes(const larder_reader* reader) {
+  return reader == nullptr ? 0 : reader->reader.info().value_bytes;
+}
+
+int larder_reader_read(larder_reader* reader, void* buffer, size_t buffer_bytes, size_t* got, larder_error* error) {
+  if (got != nullptr) *got = 0;
+  return answer(error, [&]() -> Result<bool> {
+    if (reader == nullptr) return missing("reader");
+    if (buffer == nullptr) return missing("buffer");
+    if (got == nullptr) return missing("got");
+    if (buffer_bytes == 0) return Error{Code::kInvalid, "buffer_bytes is 0, there must be room for a byte"};
+    *got = TRY(reader->reader.read({static_cast<char*>(buffer), buffer_bytes}));
+    return *got > 0;
+  });
+}
+
+void larder_reader_seek(larder_reader* reader, uint64_t at) {
+  if (reader != nullptr) reader->reader.seek(at);
+}
+
+void larder_reader_close(larder_reader* reader) { delete reader; }
 
 // --- The whole cache ---
 

@@ -67,6 +67,8 @@ static void end(void) {
     snprintf(path, sizeof path, "%s/%s", directory, files[i]);
     unlink(path);
   }
+  snprintf(path, sizeof path, "%s/blobs", directory);
+  rmdir(path); /* there only where a value was large, and empty then */
   CHECK(rmdir(directory) == 0);
 }
 
@@ -623,7 +625,93 @@ static void copies(void) {
   end();
 }
 
+/* Whether the value under `key` is `size` times `letter`, read in parts of `part` bytes. */
+static int streams_as(const char* key, size_t size, char letter, size_t part) {
+  char* buffer = malloc(part);
+  larder_reader* reader = NULL;
+  CHECK(larder_open_reader(cache, key, strlen(key), &reader, &error) == 1);
+  int same = larder_reader_bytes(reader) == size;
+  size_t all = 0;
+  size_t got = 0;
+  int more = 0;
+  while ((more = larder_reader_read(reader, buffer, part, &got, &error)) == 1) {
+    CHECK(got > 0 && got <= part);
+    for (size_t i = 0; i < got; ++i) same = same && buffer[i] == letter;
+    all += got;
+  }
+  CHECK(more == 0 && got == 0);
+  larder_reader_close(reader);
+  free(buffer);
+  return same && all == size;
+}
+static void streams(void) {
+  enum { kPart = 10000, kParts = 300 };
+  begin("streams");
+  char* part = malloc(kPart);
+  memset(part, 'v', kPart);
+  CHECK(set("large", "before") == 0);
+  larder_writer* writer = NULL;
+  larder_set_options options = LARDER_SET_OPTIONS_INIT;
+  options.ttl_ms = 3600 * 1000;
+  options.format = 5;
+  CHECK(larder_open_writer(cache, "large", 5, &options, &writer, &error) == 0);
+  for (int i = 0; i < kParts; ++i) CHECK(larder_writer_write(writer, part, kPart, &error) == 0);
+  CHECK(larder_writer_write(writer, NULL, 0, &error) == 0);
+  CHECK(larder_writer_bytes(writer) == kPart * kParts);
+  CHECK(holds("large", "before")); /* until it is committed */
+  CHECK(larder_writer_commit(writer, &error) == 0);
+  CHECK(larder_writer_commit(writer, &error) == LARDER_INVALID && says("committed already"));
+  larder_writer_close(writer);
+  CHECK(streams_as("large", kPart * kParts, 'v', 77777));
+
+  larder_reader* reader = NULL;
+  CHECK(larder_open_reader(cache, "large", 5, &reader, &error) == 1);
+  CHECK(set("large", "after") == 0);
+  larder_info info = LARDER_INFO_INIT;
+  CHECK(larder_reader_info(reader, &info, &error) == 0 && info.format == 5 && info.expires_ms > info.stored_ms);
+  size_t got = 0;
+  larder_reader_seek(reader, kPart * kParts - 3); /* of the value as it was */
+  CHECK(larder_reader_read(reader, part, kPart, &got, &error) == 1 && got == 3);
+  larder_reader_seek(reader, kPart * kParts + 3);
+  CHECK(larder_reader_read(reader, part, kPart, &got, &error) == 0 && got == 0);
+  CHECK(larder_reader_read(reader, part, 0, &got, &error) == LARDER_INVALID && says("buffer_bytes is 0"));
+  CHECK(larder_reader_read(reader, NULL, 1, &got, &error) == LARDER_INVALID && says("buffer is NULL"));
+  CHECK(larder_reader_read(reader, part, 1, NULL, &error) == LARDER_INVALID && says("got is NULL"));
+  larder_reader_close(reader);
+
+  /* A small one; one that is given up; what cannot be. */
+  CHECK(larder_open_writer(cache, "small", 5, NULL, &writer, &error) == 0);
+  CHECK(larder_writer_write(writer, "vvv", 3, &error) == 0 && larder_writer_commit(writer, &error) == 0);
+  larder_writer_close(writer);
+  CHECK(holds("small", "vvv") && streams_as("small", 3, 'v', 2));
+  CHECK(larder_open_writer(cache, "given up", 8, NULL, &writer, &error) == 0);
+  for (int i = 0; i < kParts; ++i) CHECK(larder_writer_write(writer, part, kPart, &error) == 0);
+  larder_writer_close(writer);
+  CHECK(larder_open_reader(cache, "given up", 8, &reader, &error) == 0 && reader == NULL);
+  CHECK(larder_open_writer(cache, "too large", 9, NULL, &writer, &error) == 0);
+  int refused = 0;
+  for (size_t i = 0; refused == 0 && i <= larder_value_bytes_max(cache) / kPart; ++i)
+    refused = larder_writer_write(writer, part, kPart, &error);
+  CHECK(refused == LARDER_TOO_LARGE && larder_writer_commit(writer, &error) == LARDER_TOO_LARGE);
+  larder_writer_close(writer);
+  larder_stats stats = LARDER_STATS_INIT;
+  CHECK(larder_clear(cache, NULL, &error) == 0 && larder_flush(cache, &error) == 0);
+  CHECK(larder_get_stats(cache, &stats, &error) == 0 && stats.entries == 0 && stats.blob_bytes == 0);
+
+  CHECK(larder_open_writer(cache, "", 0, NULL, &writer, &error) == LARDER_INVALID && writer == NULL);
+  CHECK(larder_open_writer(cache, "a", 1, NULL, NULL, &error) == LARDER_INVALID && says("writer is NULL"));
+  CHECK(larder_open_reader(cache, "a", 1, NULL, &error) == LARDER_INVALID && says("reader is NULL"));
+  CHECK(larder_writer_write(NULL, "v", 1, &error) == LARDER_INVALID && larder_writer_bytes(NULL) == 0);
+  CHECK(larder_writer_commit(NULL, &error) == LARDER_INVALID && larder_reader_bytes(NULL) == 0);
+  CHECK(larder_reader_info(NULL, &info, &error) == LARDER_INVALID);
+  larder_writer_close(NULL);
+  larder_reader_close(NULL);
+  free(part);
+  end();
+}
+
 int main(void) {
+  streams();
   transactions();
   changes();
   copies();
