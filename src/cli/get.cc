@@ -1,3 +1,5 @@
+#include <larder/stream.h>
+
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
@@ -15,14 +17,26 @@ struct Words {
   bool json = false;
 };
 
-Status run(const Words& words) {
-  const Cache cache = TRY(open_store(words.store, Access::kRead));
-  const std::optional<Pin> pin = cache.get(words.key);
-  if (!pin) return Error{Code::kNotFound, "no entry '" + printable(words.key) + "'"}.in(words.store);
-  if (!words.json) {
-    put(pin->bytes());
-    return {};
+Error no_entry(const Words& words) {
+  return Error{Code::kNotFound, "no entry '" + printable(words.key) + "'"}.in(words.store);
+}
+
+// Part by part: it may be larger than the memory.
+Status put_bytes(const Cache& cache, const Words& words) {
+  std::optional<ValueReader> reader = cache.reader(words.key);
+  if (!reader) return no_entry(words);
+  char part[64 * 1024];
+  for (;;) {
+    const std::size_t count = TRY(reader->read(part));
+    if (count == 0) return {};
+    put({part, count});
+    TRY(flush_output());  // nobody may be listening any more
   }
+}
+
+Status put_json(const Cache& cache, const Words& words) {
+  const std::optional<Pin> pin = cache.get(words.key);
+  if (!pin) return no_entry(words);
   Json line;
   put_key(line, words.key);
   put_value(line, pin->bytes());
@@ -32,6 +46,11 @@ Status run(const Words& words) {
   line["tags"] = pin->tags();
   put(line_of(line));
   return {};
+}
+
+Status run(const Words& words) {
+  const Cache cache = TRY(open_store(words.store, Access::kRead));
+  return words.json ? put_json(cache, words) : put_bytes(cache, words);
 }
 
 }  // namespace

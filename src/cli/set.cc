@@ -1,3 +1,4 @@
+#include <larder/stream.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -20,13 +21,14 @@ struct Words {
   bool pinned = false;
 };
 
-Result<std::string> read_stdin() {
-  std::string bytes;
-  char buffer[64 * 1024];
+// Part by part: it may be larger than the memory.
+Status store_stdin(Cache& cache, const std::string& key, const SetOptions& options) {
+  ValueWriter writer = TRY(cache.writer(key, options));
+  char part[64 * 1024];
   for (;;) {
-    const ssize_t count = ::read(STDIN_FILENO, buffer, sizeof buffer);
-    if (count == 0) return bytes;
-    if (count > 0) bytes.append(buffer, static_cast<std::size_t>(count));
+    const ssize_t count = ::read(STDIN_FILENO, part, sizeof part);
+    if (count == 0) return writer.commit();
+    if (count > 0) TRY(writer.write({part, static_cast<std::size_t>(count)}));
     if (count < 0 && errno != EINTR)
       return Error{Code::kIo, std::string("standard input: ") + std::generic_category().message(errno)};
   }
@@ -45,9 +47,9 @@ Status run(const Words& words) {
   options.pinned = words.pinned;
   if (!words.value && isatty(STDIN_FILENO) == 1)
     return Error{Code::kInvalid, "a value is missing: give it after the key, or '-' to type it (Ctrl-D ends it)"};
-  const std::string value = words.value && *words.value != "-" ? *words.value : TRY(read_stdin());
   Cache cache = TRY(open_store(words.store, Access::kCreate));
-  return cache.set(words.key, value, options);
+  if (words.value && *words.value != "-") return cache.set(words.key, *words.value, options);
+  return store_stdin(cache, words.key, options);
 }
 
 }  // namespace

@@ -106,6 +106,87 @@ class Entries(program.Case):
         self.assertEqual(self.good("check").json["findings"], [])
 
 
+class LargeValues(program.Case):
+    """They pass through the program, and are never in its memory whole."""
+    PART_BYTES, PARTS = 1 << 20, 96
+
+    @classmethod
+    def part(cls, number: int) -> bytes:
+        return number.to_bytes(8, "big") * (cls.PART_BYTES // 8)
+
+    def start(self, *words, **pipes) -> subprocess.Popen:
+        return subprocess.Popen([self.program, *words], cwd=self.folder, env=self.environment, **pipes)
+
+    def set_large(self, key: str, parts: int) -> int:
+        """The most memory that the program had, in bytes."""
+        run = self.start("set", key, "-", stdin=subprocess.PIPE)
+        for number in range(parts):
+            run.stdin.write(self.part(number))
+        return self.ended(run, run.stdin)
+
+    def get_large(self, key: str, parts: int) -> int:
+        run = self.start("get", key, stdout=subprocess.PIPE)
+        for number in range(parts):
+            self.assertTrue(run.stdout.read(self.PART_BYTES) == self.part(number), number)
+        self.assertEqual(run.stdout.read(1), b"")
+        return self.ended(run, run.stdout)
+
+    def ended(self, run: subprocess.Popen, pipe) -> int:
+        pipe.close()
+        _, status, used = os.wait4(run.pid, 0)
+        run.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(run.returncode, 0)
+        return used.ru_maxrss * 1024
+
+    def left(self) -> list:
+        return sorted((self.folder / "cache" / "blobs").iterdir())
+
+    def wait_for_a_file(self) -> None:
+        end = time.monotonic() + SECONDS_MAX
+        while not ((self.folder / "cache" / "blobs").exists() and self.left()):
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.01)
+
+    def test_memory_does_not_grow_with_them(self):
+        self.good("set", "first", "1")
+        self.good("settings", "durability=none")  # the disk's speed is not what is looked at
+        for turn in (self.set_large, self.get_large):
+            little, much = turn("small", 1), turn("large", self.PARTS)
+            self.assertLess(much - little, self.PARTS * self.PART_BYTES // 4, turn)
+
+    def test_one_that_is_refused_leaves_nothing(self):
+        self.good("set", "a", "before")
+        self.good("settings", "size=16MiB")
+        ended = self.larder("set", "a", "-", stdin=bytes(20 << 20))
+        self.assertEqual(ended.code, 6)
+        self.assertEqual(self.good("get", "a").out, b"before")
+        self.assertEqual(self.left(), [])
+        self.assertEqual((self.good("stats").json["blob_bytes"], self.good("check").json["findings"]), (0, []))
+
+    def test_who_is_stopped_leaves_nothing_for_long(self):
+        self.good("set", "a", "before")
+        for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            run = self.start("set", "a", "-", stdin=subprocess.PIPE)
+            run.stdin.write(bytes(20 << 20))
+            run.stdin.flush()
+            self.wait_for_a_file()
+            run.send_signal(stop)
+            self.assertNotEqual(run.wait(SECONDS_MAX), 0)
+            run.stdin.close()
+            self.assertEqual(self.good("get", "a").out, b"before")  # whoever opens it next tidies up
+            self.assertEqual(self.left(), [], stop)
+        self.assertEqual((self.good("stats").json["blob_bytes"], self.good("check").json["findings"]), (0, []))
+
+    def test_who_reads_no_further_harms_nobody(self):
+        self.set_large("a", 8)
+        run = self.start("get", "a", stdout=subprocess.PIPE)
+        self.assertEqual(run.stdout.read(8), self.part(0)[:8])
+        run.stdout.close()
+        self.assertEqual(run.wait(SECONDS_MAX), -signal.SIGPIPE)
+        self.good("del", "a")
+        self.assertEqual(self.left(), [])
+
+
 class Lists(program.Case):
     def test_ls_lists_in_the_order_of_storing(self):
         for key in ("b", "a", "user:1", "user:2"):
