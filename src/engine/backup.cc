@@ -135,6 +135,7 @@ Status copy_segments(const Store& store, Snapshot& snapshot, const NewDirectory&
   char* const buffer = reinterpret_cast<char*>(words.get());
   while (!snapshot.segments.empty()) {
     const Shard::Noted noted = next_of(store, snapshot.segments);
+    step(Step::kBackupNext);
     copy_out(buffer, files.segment(noted.segment), noted.used);
     if (!store.shards()[noted.segment / g.segments_per_shard()]->is_intact(noted))
       return Error{Code::kUnavailable, path.string() +

@@ -2,20 +2,25 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <larder/cache.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <optional>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "base/clock.h"
 #include "engine/layout.h"
+#include "engine/steps.h"
 #include "engine/test_directory.h"
 #include "engine/test_files.h"
+#include "engine/test_process.h"
 
 namespace larder {
 namespace {
@@ -191,6 +196,7 @@ class Parts {
     geometry_ = {superblock.capacity_bytes, superblock.shards, superblock.segment_shift};
   }
 
+  const engine::Geometry& geometry() const { return geometry_; }
   // When each was opened, in the order in which they came; called after each step of the copying.
   const std::vector<std::uint64_t>& look() {
     for (const auto& entry : std::filesystem::directory_iterator(cache_.parent_path())) {
@@ -204,6 +210,15 @@ class Parts {
     }
     return opened_;
   }
+  // The oldest segment of the cache, and when a segment of it was opened.
+  std::uint32_t oldest() const {
+    std::uint32_t found = 0;
+    for (std::uint32_t i = 1; i < geometry_.segments(); ++i) {
+      if (opened(i) != 0 && opened(i) < opened(found)) found = i;
+    }
+    return found;
+  }
+  std::uint64_t opened(std::uint32_t segment) const { return header_of(cache_ / "log", segment).opened; }
   // When those were opened that somebody waits for.
   std::set<std::uint64_t> wanted() const {
     std::set<std::uint64_t> opened;
@@ -295,6 +310,116 @@ TEST_F(BackupTest, ChangesNothingAboutWhatIsEvicted) {
   done = true;
   writer.join();
   EXPECT_EQ(cache_.stats().evictions, 0u);
+}
+
+// Calls `work` once, when the copying comes to this step, in its thread.
+class OnceAt {
+ public:
+  OnceAt(engine::Step step, std::function<void()> work) : step_(step), work_(std::move(work)) {
+    now = this;
+    engine::step_hook.store([](engine::Step at) { now->stepped(at); });
+  }
+  ~OnceAt() {
+    engine::step_hook.store(nullptr);
+    EXPECT_TRUE(done_) << "the copying never came there";
+  }
+  OnceAt(const OnceAt&) = delete;
+  OnceAt& operator=(const OnceAt&) = delete;
+
+ private:
+  void stepped(engine::Step at) {
+    if (at == step_ && !done_.exchange(true)) work_();
+  }
+
+  inline static OnceAt* now = nullptr;
+  const engine::Step step_;
+  const std::function<void()> work_;
+  std::atomic<bool> done_{false};
+};
+
+TEST_F(BackupTest, NoticesThatASegmentWasTakenBeforeItWasRead) {
+  const std::filesystem::path full = directory_.path() / "full";
+  cache_ = Cache::open(full, {.size_limit_bytes = kLimit,
+                              .shards = 1,
+                              .durability = Durability::kNone,
+                              .policy = Policy::kLeastRecentlyStored,
+                              .clock = &clock_})
+               .value();
+  const std::string value(4000, 'v');
+  for (int i = 0; i < 6000; ++i) put("key" + std::to_string(i), value);
+  const Parts parts(full);
+  const std::uint32_t oldest = parts.oldest();  // is read first, and freed first
+  const std::uint64_t opened = parts.opened(oldest);
+  bool taken = false;
+  const OnceAt stuck(engine::Step::kBackupNext, [&] {
+    // Until it has been filled with something else.
+    for (int i = 0; i < 1000 && !taken; ++i) {
+      put("late" + std::to_string(i), value);
+      taken = parts.opened(oldest) > opened;
+    }
+    for (int i = 0; i < 20; ++i) put("later" + std::to_string(i), value);
+  });
+  const Status copied = cache_.backup(to_);
+  ASSERT_TRUE(taken);
+  ASSERT_FALSE(copied.ok());
+  EXPECT_EQ(copied.error().code, Code::kUnavailable);
+  EXPECT_THAT(names(), UnorderedElementsAre("cache", "full"));
+}
+
+// Whoever drops an entry while the copy is made, and even if he dies: its file stays until it was copied.
+TEST_F(BackupTest, FilesThatAreDroppedMeanwhileAreInTheCopy) {
+  const auto value_of = [](const std::string& key) {
+    std::string value(400'000, 'l');
+    for (std::size_t i = 0; i + 20 < value.size(); i += 1000) value.replace(i, key.size(), key);
+    return value;
+  };
+  const std::vector<std::string> keys = {"deleted", "replaced", "evicted", "of the dead", "stays"};
+  for (const std::string& key : keys) put(key, value_of(key), {.tags = {key}});
+  const auto files = [&] {
+    return std::distance(std::filesystem::directory_iterator(from_ / "blobs"), std::filesystem::directory_iterator());
+  };
+  {
+    const OnceAt meanwhile(engine::Step::kBackupNext, [&] {
+      cache_.del("deleted").value();
+      put("replaced", "small");
+      cache_.evict({.tag = "evicted"}).value();
+      EXPECT_EQ(engine::in_child([&] {
+                  Cache mine = open(from_);
+                  mine.del("of the dead").value();
+                  ::kill(::getpid(), SIGKILL);
+                  return 0;
+                }),
+                -SIGKILL);
+      cache_.flush().value();
+      cache_.cull().value();
+      EXPECT_EQ(files(), 5);
+    });
+    cache_.backup(to_).value();
+  }
+  Cache copy = open(to_);
+  EXPECT_THAT(copy.check().value().findings, IsEmpty());
+  for (const std::string& key : keys) EXPECT_EQ(get(copy, key), value_of(key)) << key;
+  // Nobody needs them any more.
+  cache_.flush().value();
+  cache_.cull().value();
+  EXPECT_EQ(files(), 1);
+  EXPECT_EQ(get(cache_, "stays"), value_of("stays"));
+}
+
+// Else one could be dropped between the look at the entries and the promise.
+TEST_F(BackupTest, KeepsFilesBeforeItLooksAtEntries) {
+  put("a", "1");
+  const engine::Geometry geometry = Parts(from_).geometry();
+  std::uint64_t kept = 0;
+  {
+    const OnceAt held(engine::Step::kBackupHeld, [&] {
+      const std::string bytes = engine::read_bytes(
+          from_ / "ctl", geometry.processes_at() + offsetof(engine::ProcessSlot, keeps_blobs), sizeof(kept));
+      std::memcpy(&kept, bytes.data(), sizeof(kept));
+    });
+    cache_.backup(to_).value();
+  }
+  EXPECT_EQ(kept, 1u);
 }
 
 // A copy that does not get on lets go of no pin: those who wait lose their patience, and it fails.

@@ -47,6 +47,7 @@ enum class Step : std::uint32_t {
   kBlobDropped,         // its entry is gone, it is there
   kFlushed,             // the log is on the disk, the flush is not yet counted
   kBackupHeld,          // all shards are held, all segments pinned
+  kBackupNext,          // a segment is about to be read
   kBackupCopied,        // a segment was copied
   kBackupWhole,         // the copy is on the disk and has not got its name
   kCount,

@@ -49,7 +49,7 @@ constexpr auto kStepNames = std::to_array<const char*>({
     "victim_empty",     "generation_raised", "victim_draining",     "segment_freed",      "clear_noted",
     "clear_half",       "transaction_noted", "transaction_written", "transaction_hidden", "transaction_decided",
     "transaction_step", "transaction_done",  "blob_made",           "blob_written",       "blob_dropped",
-    "flushed",          "backup_held",       "backup_copied",       "backup_whole",
+    "flushed",          "backup_held",       "backup_next",         "backup_copied",      "backup_whole",
 });
 static_assert(kStepNames.size() == static_cast<std::size_t>(Step::kCount));
 
@@ -415,6 +415,7 @@ class Test {
       case Step::kClearNoted:
       case Step::kClearHalf:
       case Step::kBackupHeld:
+      case Step::kBackupNext:
       case Step::kBackupCopied:
       case Step::kBackupWhole:
         return 2;
