@@ -249,9 +249,10 @@ class Cache {
   Result<std::optional<Entry>> pop(std::string_view key);
   // New time to live from now; 0: lives until evicted. False: not there.
   Result<bool> touch(std::string_view key, std::int64_t ttl_ms);
-  // Adds `delta` to the decimal integer kept under `key`, from 0 when absent, and returns the sum; expiry is kept.
-  // kInvalid: the value is no integer of 64 bits, or the sum would not be; nothing changed.
-  Result<std::int64_t> incr(std::string_view key, std::int64_t delta = 1);
+  // Adds `delta` to the decimal integer kept under `key`, and returns the sum. All else of the entry stays as it is;
+  // one that is absent begins at 0 and gets what `options` say. kInvalid: the value is no integer of 64 bits, or the
+  // sum would not be; nothing changed.
+  Result<std::int64_t> incr(std::string_view key, std::int64_t delta = 1, const SetOptions& options = {});
   // Removes every entry; returns how many there were. Statistics stay.
   Result<std::uint64_t> clear();
   // From this moment on every entry that was stored with the tag is gone, for every reader of every process, however

@@ -41,8 +41,8 @@ class Transaction {
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
 
-  // nullopt: not here.
-  Result<std::optional<std::string>> get(std::string_view key);
+  // nullopt: not here. `format`, where given, becomes that of the value (SetOptions::format).
+  Result<std::optional<std::string>> get(std::string_view key, std::uint8_t* format = nullptr);
   Result<bool> contains(std::string_view key);
 
   Status set(std::string_view key, std::string_view value, const SetOptions& options = {});

@@ -493,13 +493,14 @@ Result<bool> Cache::touch(std::string_view key, std::int64_t ttl_ms) {
   return with_room(store, shard, [&] { return shard.touch(key, hash, expires_ms); });
 }
 
-Result<std::int64_t> Cache::incr(std::string_view key, std::int64_t delta) {
+Result<std::int64_t> Cache::incr(std::string_view key, std::int64_t delta, const SetOptions& options) {
   Store& store = *impl_->store;
-  TRY(right_key(key));
+  std::string tags;
+  if (!options.tags.empty()) tags = TRY(engine::encode_tags(options.tags, store.files()->seed()));
+  const Put fresh = TRY(put_for(store, key, {}, options, tags));
   TRY(store.ready_to_write());
-  const std::uint64_t hash = store.hash(key);
-  Shard& shard = store.shard(hash);
-  return with_room(store, shard, [&] { return shard.incr(key, hash, delta); });
+  Shard& shard = store.shard(fresh.hash);
+  return with_room(store, shard, [&] { return shard.incr(fresh, delta); });
 }
 
 Result<std::uint64_t> Cache::clear() {

@@ -255,6 +255,21 @@ TEST_F(EntriesTest, PinnedEntriesOutliveEverything) {
   EXPECT_THAT(faults(), IsEmpty());
 }
 
+TEST_F(EntriesTest, CountsFromNothingAsItIsTold) {
+  EXPECT_EQ(cache_->incr("n", 3, {.ttl_ms = 50'000, .tags = {"t"}, .cost = 9, .format = 2, .pinned = true}).value(), 3);
+  const EntryInfo made = cache_->info("n").value();
+  EXPECT_EQ(made.expires_ms - made.stored_ms, 50'000);
+  EXPECT_THAT(cache_->tags("n"), ElementsAre("t"));
+  EXPECT_TRUE(made.format == 2 && made.cost == 9 && made.pinned);
+  // What is there stays as it is.
+  EXPECT_EQ(cache_->incr("n", 4, {.format = 5}).value(), 7);
+  const EntryInfo kept = cache_->info("n").value();
+  EXPECT_TRUE(kept.format == 2 && kept.pinned && kept.expires_ms == made.expires_ms);
+  EXPECT_EQ(cache_->incr("m", 1, {.format = 16}).error().code, Code::kInvalid);
+  EXPECT_FALSE(cache_->contains("m"));
+  EXPECT_THAT(faults(), IsEmpty());
+}
+
 TEST_F(EntriesTest, ACacheFullOfPinnedEntriesSaysSo) {
   Status status;
   int written = 0;

@@ -176,7 +176,7 @@ class Shard {
   // Evicts until the limits are kept; how many went.
   Result<std::uint64_t> shrink();
   Result<std::pair<Room, bool>> touch(std::string_view key, std::uint64_t hash, std::int64_t expires_ms);
-  Result<std::pair<Room, std::int64_t>> incr(std::string_view key, std::uint64_t hash, std::int64_t delta);
+  Result<std::pair<Room, std::int64_t>> incr(const Put& fresh, std::int64_t delta);
   Result<std::uint64_t> clear();
 
   // --- Large values, which lie in files of their own (large.cc) ---

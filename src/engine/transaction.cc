@@ -43,7 +43,7 @@ class Transaction::Impl {
     engine::Blob blob{};                              // where it lies
   };
 
-  Result<std::optional<std::string>> get(std::string_view key);
+  Result<std::optional<std::string>> get(std::string_view key, std::uint8_t* format);
   Result<bool> contains(std::string_view key);
   Status set(std::string_view key, std::string_view value, const SetOptions& options);
   Result<bool> del(std::string_view key);
@@ -97,12 +97,16 @@ Status Transaction::Impl::saw(std::string_view key, std::uint64_t sequence) {
   return {};
 }
 
-Result<std::optional<std::string>> Transaction::Impl::get(std::string_view key) {
+Result<std::optional<std::string>> Transaction::Impl::get(std::string_view key, std::uint8_t* format) {
   TRY(engine::checked_key(key));
-  if (const Write* mine = written(key)) return mine->value;
+  if (const Write* mine = written(key)) {
+    if (format != nullptr) *format = static_cast<std::uint8_t>(mine->put.flags >> engine::kFormatShift);
+    return mine->value;
+  }
   const std::optional<Pin> pin = cache_.get(key);
   TRY(saw(key, pin ? pin->info().sequence : 0));
   if (!pin) return std::optional<std::string>{};
+  if (format != nullptr) *format = pin->info().format;
   return std::optional<std::string>{std::string(pin->bytes())};
 }
 
@@ -287,7 +291,9 @@ struct TransactionAccess {
   static Transaction make(Impl& impl) { return Transaction(impl); }
 };
 
-Result<std::optional<std::string>> Transaction::get(std::string_view key) { return impl_.get(key); }
+Result<std::optional<std::string>> Transaction::get(std::string_view key, std::uint8_t* format) {
+  return impl_.get(key, format);
+}
 Result<bool> Transaction::contains(std::string_view key) { return impl_.contains(key); }
 Status Transaction::set(std::string_view key, std::string_view value, const SetOptions& options) {
   return impl_.set(key, value, options);

@@ -65,9 +65,16 @@ class TransactionTest : public ::testing::Test {
 
 TEST_F(TransactionTest, ReadsItsOwnWritesAndNobodyElseDoesBefore) {
   cache_.set("old", "1").value();
+  cache_.set("of a format", "f", {.format = 7}).value();
   const Status done = cache_.transact([&](Transaction& t) -> Status {
     EXPECT_TRUE(t.set("new", "a").ok());
     EXPECT_EQ(t.get("new").value(), "a");
+    std::uint8_t format = 0;
+    EXPECT_EQ(t.get("of a format", &format).value(), "f");
+    EXPECT_EQ(format, 7);
+    EXPECT_TRUE(t.set("of a format", "g", {.format = 9}).ok());
+    EXPECT_EQ(t.get("of a format", &format).value(), "g");
+    EXPECT_EQ(format, 9);
     EXPECT_TRUE(t.contains("new").value());
     EXPECT_FALSE(t.add("new", "b").value());
     EXPECT_TRUE(t.add("other", "c").value());
@@ -85,7 +92,7 @@ TEST_F(TransactionTest, ReadsItsOwnWritesAndNobodyElseDoesBefore) {
   EXPECT_EQ(get("other"), "c");
   EXPECT_EQ(get("old"), "(none)");
   EXPECT_EQ(get("number"), "10");
-  EXPECT_EQ(cache_.stats().entries, 3u);
+  EXPECT_EQ(cache_.stats().entries, 4u);
   EXPECT_THAT(cache_.check().value().findings, IsEmpty());
 }
 

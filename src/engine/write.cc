@@ -455,14 +455,16 @@ Result<std::pair<Room, bool>> Shard::touch(std::string_view key, std::uint64_t h
   return std::pair{Room::kReady, TRY(put_locked(again, queue, entry))};
 }
 
-Result<std::pair<Room, std::int64_t>> Shard::incr(std::string_view key, std::uint64_t hash, std::int64_t delta) {
+Result<std::pair<Room, std::int64_t>> Shard::incr(const Put& fresh, std::int64_t delta) {
   constexpr std::size_t kDigitsMost = 20;
+  const std::string_view key = fresh.key;
+  const std::uint64_t hash = fresh.hash;
   Guard guard(*this);
   step(Step::kLocked);
   const std::optional<Found> before = find(key, hash);
-  const bool pinned = before && (before->record.head.flags & kIsPinned) != 0;
+  const bool pinned = ((before ? before->record.head.flags : fresh.flags) & kIsPinned) != 0;
   const Queue queue = pinned ? kPinned : kSmall;
-  const std::uint64_t room_for_words = 40 + (before ? before->record.head.tags_bytes : 0);
+  const std::uint64_t room_for_words = 40 + (before ? before->record.head.tags_bytes : fresh.extras.tags.size());
   const Room room = TRY(reserve(queue, head_for(key.size(), kDigitsMost, 0).bytes() + room_for_words));
   if (room != Room::kReady) return std::pair{room, std::int64_t{0}};
   const std::optional<Found> old = find(key, hash);
@@ -484,8 +486,9 @@ Result<std::pair<Room, std::int64_t>> Shard::incr(std::string_view key, std::uin
   char digits[kDigitsMost];
   const char* const end = std::to_chars(digits, digits + kDigitsMost, result).ptr;
   const std::string_view value(digits, static_cast<std::size_t>(end - digits));
-  Put put{.key = key, .hash = hash, .value = value};
-  put.content = content_of(hash, value);
+  Put put = fresh;
+  put.value = value;
+  put.content = content_of(hash, value) ^ put.extras.content();
   if (old && !over(old->record)) put = like(old->record, key, hash, value);
   TRY(put_locked(put, queue, old));
   return std::pair{Room::kReady, result};
