@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Benchmarks of Larder beside its rivals, in one run on the same work.
 
-usage: bench/run.py [engine|eviction|query|http]... [--workload NAME]... [--json] [--smoke] [--keys N] [--repeats N] [--dir DIR]
+usage: bench/run.py [engine|eviction|query|http|python]... [--workload NAME]... [--json] [--smoke] [--keys N] [--repeats N] [--dir DIR]
 
   engine   the cache engine: absl's hash map, LMDB, SQLite, Redis, RocksDB
   eviction misses of a full cache: item-level S3-FIFO, LRU, FIFO, LFU, simulated
   query    a dashboard's questions over HTTP, cold and warm; DuckDB asked directly
   http     small cached answers over HTTP by wrk; nginx with a file of the same size
+  python   calls from Python; DiskCache, functools.lru_cache, a dict
 
 Prints tables, or with --json one object a line with bench, workload, system, metric, unit, value, rival, rival_value,
 ratio (ours / the rival's, of medians) and spread (half the range of the single rounds' ratios, as a part of the ratio).
@@ -25,6 +26,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import http_bench  # noqa: E402
+import python_bench  # noqa: E402
 import query_bench  # noqa: E402
 import rows  # noqa: E402
 
@@ -110,7 +112,7 @@ def instructions(args, folder: Path):
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bench", nargs="*", help="engine, eviction, query or http; default: all")
+    parser.add_argument("bench", nargs="*", help="engine, eviction, query, http or python; default: all")
     parser.add_argument("--workload", action="append", default=[], help="only this one of the engine's workloads, or traces")
     parser.add_argument("--json", action="store_true", help="one object a line")
     parser.add_argument("--smoke", action="store_true")
@@ -120,7 +122,8 @@ def main() -> int:
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "release", help="folder of the built programs")
     parser.add_argument("--instructions", action="store_true", help="count the engine's instructions instead")
     args = parser.parse_args()
-    benches = {"engine": engine, "eviction": eviction, "query": query_bench.rows_of, "http": http_bench.rows_of}
+    benches = {"engine": engine, "eviction": eviction, "query": query_bench.rows_of, "http": http_bench.rows_of,
+               "python": python_bench.rows_of}
     for name in args.bench:
         if name not in benches:
             sys.exit(f"bench: there is no benchmark '{name}'; known are: {', '.join(benches)}")
