@@ -11,7 +11,8 @@ from .memoize import memoize as _memoize
 Info = namedtuple("Info", "sequence stored expires bytes cost format pinned tags")
 Report = namedtuple("Report", "findings entries repaired")
 
-_PAGE = 1000  # entries read at once while going through a cache
+# Entries read at once while going through a cache: few at first, for those who want few.
+_PAGE_FIRST, _PAGE_MOST = 100, 16_000
 
 
 class Cache(_larder.Cache):
@@ -129,12 +130,13 @@ class Cache(_larder.Cache):
         self._set_many([key for key, _ in pairs], [value for _, value in pairs], expire, tags)
 
     def _pages(self, what, reverse, prefix, pattern, tag):
-        place = 0
+        place, size = 0, _PAGE_FIRST
         while True:
-            place, rows = self._list(place, reverse, _PAGE, prefix, pattern, tag, what)
+            place, rows = self._list(place, reverse, size, prefix, pattern, tag, what)
             yield from rows
             if place == 0:
                 return
+            size = min(size * 4, _PAGE_MOST)
 
     def keys(self, prefix="", pattern="", tag="", reverse=False):
         """The keys in the order in which they were stored; all that is given must apply.

@@ -582,23 +582,28 @@ Result<std::uint64_t> Cache::cull() {
 // --- The whole cache ---
 
 namespace {
+constexpr std::size_t kItemsMost = 1 << 30;
+
 std::vector<Item> collected(Store& store, const engine::Walk& walk) {
   std::vector<Item> items;
   if (walk.limit == 0 || !store.ready()) return items;
   for (const auto& shard : store.shards()) shard->collect(walk, Store::stripe(), items);
-  std::sort(items.begin(), items.end(),
-            [&](const Item& a, const Item& b) { return walk.order(a.info.place) < walk.order(b.info.place); });
-  if (items.size() > walk.limit) items.resize(walk.limit);
+  const auto before = [&](const Item& a, const Item& b) { return walk.order(a.info.place) < walk.order(b.info.place); };
+  if (items.size() > walk.limit) {
+    std::nth_element(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(walk.limit), items.end(), before);
+    items.resize(walk.limit);
+  }
+  std::sort(items.begin(), items.end(), before);
   return items;
 }
 }  // namespace
 
 std::vector<Item> Cache::list(std::uint64_t after, std::size_t limit, const Filter& filter) const {
-  return collected(*impl_->store, {after, false, limit, filter.any() ? nullptr : &filter});
+  return collected(*impl_->store, {after, false, std::min(limit, kItemsMost), filter.any() ? nullptr : &filter});
 }
 
 std::vector<Item> Cache::list_back(std::uint64_t before, std::size_t limit, const Filter& filter) const {
-  return collected(*impl_->store, {before, true, limit, filter.any() ? nullptr : &filter});
+  return collected(*impl_->store, {before, true, std::min(limit, kItemsMost), filter.any() ? nullptr : &filter});
 }
 
 std::vector<Stats> Cache::shard_stats() const {

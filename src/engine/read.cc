@@ -4,9 +4,8 @@
 // that last look; who recycles raises the generation before looking at the counts, so one of the two sees the other.
 #include <algorithm>
 #include <chrono>
-#include <queue>
+#include <iterator>
 #include <thread>
-#include <unordered_set>
 
 #include "engine/glob.h"
 #include "engine/shard.h"
@@ -275,12 +274,65 @@ void Shard::prefetch(std::uint64_t hash) const {
   });
 }
 
-void Shard::collect(const Walk& walk, std::uint32_t stripe, std::vector<Item>& items) {
-  // The first items so far, the last of them on top.
-  const auto later = [&](const Item& a, const Item& b) { return walk.order(a.info.place) < walk.order(b.info.place); };
-  std::priority_queue<Item, std::vector<Item>, decltype(later)> first(later);
-  std::unordered_set<std::uint64_t> taken;
+namespace {
+// The first so many of the items that are put in, in any order. What comes behind them is not kept for long, and known
+// by comparing one number: a heap of whole items lost, each step of which moved two strings.
+class FirstItems {
+ public:
+  FirstItems(const Walk& walk, std::size_t count) : walk_(walk), count_(count) {}
 
+  // Whether so many lie before `order` already.
+  bool full_before(std::uint64_t order) const { return items_.size() >= count_ && order > latest_; }
+  void put(Item item) {
+    latest_ = std::max(latest_, walk_.order(item.info.place));
+    items_.push_back(std::move(item));
+    if (items_.size() / 2 >= count_) keep_first();
+  }
+  std::vector<Item>& sorted() {
+    keep_first();
+    return items_;
+  }
+  // An entry that was moved on meanwhile has been seen twice. Then fewer than so many may be left.
+  std::size_t doubles() const { return doubles_; }
+
+ private:
+  void keep_first() {
+    std::sort(items_.begin(), items_.end(),
+              [&](const Item& a, const Item& b) { return walk_.order(a.info.place) < walk_.order(b.info.place); });
+    const auto end = std::unique(items_.begin(), items_.end(),
+                                 [](const Item& a, const Item& b) { return a.info.sequence == b.info.sequence; });
+    doubles_ += static_cast<std::size_t>(items_.end() - end);
+    items_.erase(end, items_.end());
+    if (items_.size() > count_) items_.resize(count_);
+    if (!items_.empty()) latest_ = walk_.order(items_.back().info.place);
+  }
+
+  const Walk& walk_;
+  const std::size_t count_;
+  std::vector<Item> items_;
+  std::uint64_t latest_ = 0;
+  std::size_t doubles_ = 0;
+};
+}  // namespace
+
+void Shard::collect(const Walk& walk, std::uint32_t stripe, std::vector<Item>& items) {
+  // With room for those that will be seen twice; seldom any.
+  for (std::size_t count = walk.limit;;) {
+    FirstItems first(walk, count);
+    collect_first(walk, stripe, first);
+    std::vector<Item>& found = first.sorted();
+    const bool whole = first.doubles() == 0 || count - walk.limit >= first.doubles();
+    if (whole) {
+      if (found.size() > walk.limit) found.resize(walk.limit);
+      items.insert(items.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
+      return;
+    }
+    count = walk.limit + 2 * first.doubles();
+  }
+}
+
+template <typename First>
+void Shard::collect_first(const Walk& walk, std::uint32_t stripe, First& first) {
   std::vector<Walked> walked(count_);
   if (const std::unique_lock lock(walked_mutex_, std::try_to_lock); lock.owns_lock()) walked = walked_;
 
@@ -310,14 +362,11 @@ void Shard::collect(const Walk& walk, std::uint32_t stripe, std::vector<Item>& i
   const auto end_of = [&](const Walked& seen) { return walk.back ? ~seen.least : seen.most; };
   const auto begins = [&](const Held& at) { return at.known ? begin_of(walked[at.segment - first_]) : 0; };
   std::sort(held.begin(), held.end(), [&](const Held& a, const Held& b) { return begins(a) < begins(b); });
-  const auto full_before = [&](std::uint64_t order) {
-    return first.size() == walk.limit && order > walk.order(first.top().info.place);
-  };
   std::string key;
   std::string tags;
   for (const Held& at : held) {
     Walked& seen = walked[at.segment - first_];
-    if (at.known && (end_of(seen) <= walk.begin() || full_before(begin_of(seen)))) continue;
+    if (at.known && (end_of(seen) <= walk.begin() || first.full_before(begin_of(seen)))) continue;
     seen = {at.generation, at.used, ~std::uint64_t{0}, 0};
     for (std::uint64_t offset = sizeof(SegmentHeader); offset < at.used;) {
       const std::optional<Record> record = Record::read(files_->segment(at.segment) + offset, at.used - offset);
@@ -328,8 +377,7 @@ void Shard::collect(const Walk& walk, std::uint32_t stripe, std::vector<Item>& i
       const std::uint64_t place = record->place();
       seen.least = std::min(seen.least, place);
       seen.most = std::max(seen.most, place);
-      if (walk.order(place) <= walk.begin() || full_before(walk.order(place)) || over(*record)) continue;
-      if (taken.count(sequence) != 0) continue;
+      if (walk.order(place) <= walk.begin() || first.full_before(walk.order(place)) || over(*record)) continue;
       key.resize(record->head.key_size);
       copy_out(key.data(), record->key(), key.size());
       tags.resize(record->head.tags_bytes);
@@ -347,19 +395,13 @@ void Shard::collect(const Walk& walk, std::uint32_t stripe, std::vector<Item>& i
       // It lives when it is what the index has for the key, here or where it was moved.
       const std::optional<EntryInfo> now = info(key, key_hash(key), false);
       if (!now || now->sequence != sequence) continue;
-      first.push({key, *now, std::move(named)});
-      taken.insert(sequence);
-      if (first.size() > walk.limit) {
-        taken.erase(first.top().info.sequence);
-        first.pop();
-      }
+      first.put({key, *now, std::move(named)});
     }
   }
   if (const std::unique_lock lock(walked_mutex_, std::try_to_lock); lock.owns_lock()) walked_ = std::move(walked);
   if (pins != nullptr) {
     for (const Held& at : held) pins[at.segment].fetch_sub(1, std::memory_order_release);
   }
-  for (; !first.empty(); first.pop()) items.push_back(first.top());
 }
 
 }  // namespace larder::engine

@@ -142,6 +142,8 @@ class Shard {
   void prefetch_bucket(std::uint64_t hash) const { index_.prefetch(hash); }
   // Adds to `items` the shard's live entries on the walk's way, at least the first `limit` of them.
   void collect(const Walk& walk, std::uint32_t stripe, std::vector<Item>& items);
+  template <typename First>
+  void collect_first(const Walk& walk, std::uint32_t stripe, First& first);
 
   // --- Those who follow changes: any thread (feed.cc) ---
 
