@@ -22,6 +22,7 @@
 #include <atomic>
 #include <charconv>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <map>
@@ -540,6 +541,8 @@ class Test {
   std::map<std::string, int> killed_at_;
 };
 
+volatile std::sig_atomic_t interrupted = 0;  // ends with the report of what was done
+
 int run(int argc, char** argv) {
   int kills = 300;
   std::uint64_t seed = 1;
@@ -561,8 +564,15 @@ int run(int argc, char** argv) {
       return 2;
     }
   }
+  for (const int signal : {SIGINT, SIGTERM}) ::signal(signal, [](int) { interrupted = 1; });
   Test test(seed);
-  for (int turn = 0; test.kills() < kills; ++turn) {
+  int told = 0;
+  for (int turn = 0; test.kills() < kills && interrupted == 0; ++turn) {
+    constexpr int kTellEach = 1000;
+    if (test.kills() / kTellEach > told) {
+      told = test.kills() / kTellEach;
+      std::fprintf(stderr, "%d kills so far, nothing lost\n", test.kills());
+    }
     constexpr int kSteps = static_cast<int>(Step::kCount);
     // Every named step in turn, and some random times.
     const int which = turn % (kSteps + 4);
