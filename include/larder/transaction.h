@@ -18,9 +18,9 @@
 // make it run again until the deadline.
 //
 // Limits: the writes that fall into one shard must fit a segment together (kTooLarge, nothing changed). Transactions of
-// one Cache are committed one after another. Not for those who opened read-only. After a power loss a transaction that
-// was not flushed may be there in part: it is all or nothing for deaths of processes, and for power losses once
-// Cache::flush() has returned.
+// one Cache are committed one after another. Not for those who opened read-only. All or nothing is kept by power losses
+// as well: of what was not flushed a transaction is there whole or not at all, and not without those before it that
+// touched the same shards (with Durability::kNone it may be).
 #pragma once
 
 #include <larder/cache.h>

@@ -5,7 +5,13 @@
 // (ProcessSlot::committed). Then each record is made an entry by a Change like any other, which moves the segment's end
 // over it; so the end says how far this has come. A process that dies leaves notes: whoever repairs the shard asks the
 // process's slot whether it was before or after the moment, and carries the note out or blots the bytes out.
+//
+// For a power loss each record has the transaction's number, and one of the shards its end (Ending): a rebuild believes
+// what is newer than the last flush only when all of it is there (doubtful.h). A segment is not given up before its
+// transactions are known to be on the disk (Globals::transactions_safe), so nobody who looks for one finds it cut short
+// by time.
 #include <algorithm>
+#include <cstring>
 
 #include "base/try.h"
 #include "engine/shard.h"
@@ -16,6 +22,17 @@ namespace larder::engine {
 namespace {
 constexpr auto relaxed = std::memory_order_relaxed;
 constexpr auto release = std::memory_order_release;
+
+constexpr std::string_view kEndingKey = "t";
+
+RecordHead ending_head(std::size_t after) {
+  RecordHead head;
+  head.key_size = kEndingKey.size();
+  head.value_size = static_cast<std::uint32_t>(8 * (1 + after));
+  head.flags = kNote | kHasTransaction;
+  return head;
+}
+std::uint64_t ending_bytes(std::size_t after) { return ending_head(after).bytes(); }
 }  // namespace
 
 void Shard::enter() {
@@ -45,8 +62,10 @@ Result<Room> Shard::make_room(Part& part) {
   std::uint64_t bytes = 0;
   bool all_removals = true;
   bool pinned = false;
+  constexpr std::uint64_t kNumber = 8;
+  if (part.closes) bytes += ending_bytes(files_->geometry().shards);
   for (const Part::Write& write : part.writes) {
-    bytes += write.removes ? tombstone_bytes(write.put.key.size()) : bytes_most(write.put);
+    bytes += kNumber + (write.removes ? tombstone_bytes(write.put.key.size()) : bytes_most(write.put));
     all_removals = all_removals && write.removes;
     pinned = pinned || (!write.removes && (write.put.flags & kIsPinned) != 0);
   }
@@ -70,7 +89,36 @@ Result<Room> Shard::make_room(Part& part) {
   return Room::kReady;
 }
 
-void Shard::write(Part& part, std::uint64_t number) {
+void Shard::rests_on(Ending& ending) const {
+  const std::uint64_t last = state_.last_transaction.load(relaxed);
+  const Globals& globals = files_->globals();
+  // Damage must not name one that never was.
+  if (last < globals.transactions_safe.load(std::memory_order_acquire) || last >= globals.sequence.load(relaxed))
+    return;
+  if (last != 0 && std::find(ending.after.begin(), ending.after.end(), last) == ending.after.end())
+    ending.after.push_back(last);
+}
+
+void Shard::note_transaction(std::uint32_t number, std::uint64_t transaction) {
+  Word& highest = segment(number).transaction;
+  if (transaction > highest.load(relaxed)) highest.store(transaction, release);
+}
+
+std::uint64_t Shard::write_ending(std::uint32_t number, std::uint32_t at, std::uint64_t transaction,
+                                  const Ending& ending) {
+  std::string value(8 * (1 + ending.after.size()), '\0');
+  std::memcpy(value.data(), &ending.records, 8);
+  if (!ending.after.empty()) std::memcpy(value.data() + 8, ending.after.data(), 8 * ending.after.size());
+  Extras extras;
+  extras.transaction = transaction;
+  RecordHead head = ending_head(ending.after.size());
+  head.sequence = transaction;
+  head.stored_ms = now_.coarse_ms();
+  return write_record(number, at, head, content_of(key_hash(kEndingKey), value) ^ extras.content(), extras, kEndingKey,
+                      value);
+}
+
+void Shard::write(const Part& part, std::uint64_t number, Ending& ending) {
   if (part.writes.empty()) return;
   const std::uint32_t to = active(part.queue);
   const std::uint32_t from = segment(to).used.load(relaxed);
@@ -93,12 +141,20 @@ void Shard::write(Part& part, std::uint64_t number) {
       plan.content = content_of(write.put.hash, {});
     } else {
       plan.head = head_of(write.put, old, plan.extras, plan.content);
+      plan.content ^= plan.extras.content();
     }
+    plan.head.flags |= kHasTransaction;
+    plan.extras.transaction = number;
+    plan.content ^= plan.extras.content();
     plan.head.sequence = next_sequence();
     plan.head.stored_ms = now_.coarse_ms();
     end += static_cast<std::uint32_t>(plan.head.bytes());
   }
-  if (planned.empty()) return;
+  ending.records += planned.size();
+  const bool ends = part.closes && ending.records > 0;
+  if (planned.empty() && !ends) return;
+  if (ends) end += static_cast<std::uint32_t>(ending_bytes(ending.after.size()));
+  note_transaction(to, number);
   state_.transaction_slot.store(membership_.self().slot, relaxed);
   state_.transaction_segment.store(to, relaxed);
   state_.transaction_from.store(from, relaxed);
@@ -111,6 +167,7 @@ void Shard::write(Part& part, std::uint64_t number) {
     (void)write_record(to, at, plan.head, plan.content, plan.extras, plan.put->key, value);
     at += static_cast<std::uint32_t>(plan.head.bytes());
   }
+  if (ends) (void)write_ending(to, at, number, ending);
   step(Step::kTransactionWritten);
 }
 
@@ -123,6 +180,7 @@ void Shard::hide() {
 void Shard::show() {
   if (state_.transaction.load(relaxed) == 0) return;
   const std::uint64_t before = state_.entries.load(relaxed);
+  state_.last_transaction.store(state_.transaction.load(relaxed), relaxed);
   carry_out(false);
   forget_transaction();
   const std::uint64_t after = state_.entries.load(relaxed);
@@ -142,7 +200,16 @@ void Shard::carry_out(bool suspect) {
     const std::uint64_t offset = (std::uint64_t{number} << shift_) + used;
     const std::optional<Record> record = Record::read(log_ + offset, to - used);
     if (!record || (suspect && !whole(*record, generation))) return;
-    if (record->head.kind() != kValue && record->head.kind() != kTombstone) return;
+    if (record->head.kind() == kFiller) return;
+    if (record->head.kind() == kNote) {
+      Change change;
+      change.append = number;
+      change.append_bytes = static_cast<std::uint32_t>(record->head.bytes());
+      change.is_note = true;
+      commit(change);
+      step(Step::kTransactionStep);
+      continue;
+    }
     const std::string_view key(record->key(), record->head.key_size);
     const std::uint64_t hash = key_hash(key);
     const std::optional<Found> old = find(key, hash);
@@ -201,10 +268,13 @@ void Shard::repair_transaction() {
     const bool happened =
         slot < kProcessesMax && files_->process(slot).committed.load(std::memory_order_acquire) == number;
     if (happened) {
+      state_.last_transaction.store(number, relaxed);
       carry_out(true);
     } else {
-      // A rebuild looks beyond the end, and must not find it.
+      // A rebuild looks beyond the end, and must not find it. Nor after a power loss: others go on as if it had never
+      // been. Nobody can be told here that the disk refuses.
       blot_out();
+      if (!unordered()) (void)files_->sync_log();
     }
     forget_transaction();
   } else if (state_.switching.load(relaxed) != 0) {

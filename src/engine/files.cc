@@ -187,7 +187,8 @@ Status Files::create(const Options& options) {
   block.shards = options.shards != 0 ? options.shards : Geometry::default_shards(block.size_limit_bytes);
   block.durability = static_cast<std::uint32_t>(options.durability);
   block.flush_every_ms = options.flush_every_ms;
-  block.hash_seed = random_seed();
+  const std::uint64_t wanted_seed = test_seed.load(std::memory_order_relaxed);
+  block.hash_seed = wanted_seed != 0 ? wanted_seed : random_seed();
   block.created_ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
           .count();

@@ -26,6 +26,8 @@ bool is_network(std::uint32_t kind);
 // For tests that keep what a disk would: called when a sync of a file begins and when it has ended. "." is the
 // directory.
 inline std::atomic<void (*)(const char* name, bool ended)> sync_hook{nullptr};
+// For tests that can be run once more as they were: the hash seed of caches that are made from now on; 0: by chance.
+inline std::atomic<std::uint64_t> test_seed{0};
 
 // An exclusive lock on the directory, held while it is opened, created or closed. Goes with its process.
 class DirectoryLock {

@@ -11,8 +11,16 @@
 
 namespace larder::engine {
 
-Flusher::Flusher(std::shared_ptr<Files> files)
-    : files_(std::move(files)), durability_(files_->globals().settings.durability) {}
+namespace {
+void raise(Word& word, std::uint64_t to) {
+  std::uint64_t now = word.load(std::memory_order_relaxed);
+  while (now < to && !word.compare_exchange_weak(now, to, std::memory_order_release)) {
+  }
+}
+}  // namespace
+
+Flusher::Flusher(std::shared_ptr<Files> files, std::function<std::uint64_t()> written)
+    : files_(std::move(files)), written_(std::move(written)), durability_(files_->globals().settings.durability) {}
 
 Flusher::~Flusher() {
   std::thread thread;
@@ -29,12 +37,23 @@ Flusher::~Flusher() {
 Status Flusher::flush() {
   Globals& globals = files_->globals();
   const std::uint64_t mine = globals.flushes_started.fetch_add(1, std::memory_order_acq_rel) + 1;
+  const std::uint64_t written = written_();
   TRY(files_->sync_log());
   step(Step::kFlushed);
-  std::uint64_t done = globals.flushes_done.load(std::memory_order_relaxed);
-  while (done < mine && !globals.flushes_done.compare_exchange_weak(done, mine, std::memory_order_release)) {
-  }
+  if (__builtin_expect(written != 0, 0)) TRY(note_transactions(written));
+  raise(globals.flushes_done, mine);
   files_->release_blobs();
+  return {};
+}
+
+// Those below `written` are on the disk. From here on a rebuild does not ask for them; who wants to write where one of
+// them was waits for that to be on the disk too.
+Status Flusher::note_transactions(std::uint64_t written) {
+  Globals& globals = files_->globals();
+  raise(globals.transactions_flushed, written);
+  step(Step::kHorizonNoted);
+  TRY(files_->sync_ctl());
+  raise(globals.transactions_safe, written);
   return {};
 }
 

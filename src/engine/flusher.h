@@ -8,6 +8,7 @@
 
 #include <larder/cache.h>
 
+#include <functional>
 #include <memory>
 #include <thread>
 
@@ -19,7 +20,8 @@ namespace larder::engine {
 class Flusher {
  public:
   // Follows the settings as they are at each write.
-  explicit Flusher(std::shared_ptr<Files> files);
+  // `written` says below which number all transactions are in the log, or 0 when no new ones are.
+  Flusher(std::shared_ptr<Files> files, std::function<std::uint64_t()> written);
   // Flushes what this Cache has written, unless durability is none.
   ~Flusher();
 
@@ -48,7 +50,10 @@ class Flusher {
   Status together() LARDER_EXCLUDES(mutex_);
   void run() LARDER_EXCLUDES(mutex_);
 
+  Status note_transactions(std::uint64_t written);
+
   const std::shared_ptr<Files> files_;
+  const std::function<std::uint64_t()> written_;
   const Half& durability_;
   std::atomic<bool> dirty_{false};
 

@@ -76,7 +76,9 @@ struct Globals {
   alignas(64) Settings settings;
   alignas(64) Half tags_used;  // rows of the table of tags; under shard 0's lock
   Half first_in_line;  // who of the transactions goes first, since it lost several times: as in a lock word, or 0
-  Word transactions_flushed;  // transactions before this sequence are on the disk whole
+  Word transactions_flushed;  // transactions with lower numbers are on the disk whole ...
+  Word transactions_safe;     // ... and it is on the disk that they are
+  Word transactions_last;     // the highest number that a transaction has taken
 };
 static_assert(sizeof(Globals) == 320);
 
@@ -153,7 +155,8 @@ struct ShardState {
   Half transaction_segment;      // its records here: bytes `from` to `to` of this segment, beyond its end so far
   Half transaction_from;
   Half transaction_to;
-  Word room[5];  // zero
+  Word last_transaction;  // number of the last one that has changed something here
+  Word room[4];           // zero
 };
 static_assert(sizeof(ShardState) == 512);
 inline constexpr std::uint64_t kShardPitch = 1024;
@@ -164,9 +167,10 @@ struct ProcessSlot {
   Half pid;          // for people; may be of another pid namespace
   Word opened_ms;
   Word committed;    // number of the transaction that this process has decided to make visible
+  Word committing;   // not 0: it is writing one with this number or a higher one, and has not decided it
   Word blob_bytes;   // of files in `blobs` that it is writing, or has yet to remove
   Word keeps_blobs;  // how many reasons it has that nobody removes files from `blobs`
-  Word reserved[3];
+  Word reserved[2];
 };
 static_assert(sizeof(ProcessSlot) == 64);
 inline constexpr std::uint64_t kLivenessBase = std::uint64_t{1} << 40;
@@ -201,7 +205,7 @@ struct SegmentState {
   Word freed;        // flushes_started when it was freed
   Word expires_max;  // latest expiry in it, kNever when something has none
   Word replaced;     // the flush that must have ended so that what last replaced one of its records is on the disk
-  Word reserved;
+  Word transaction;  // the highest number of a transaction that has a record in it, or a higher one
 };
 static_assert(sizeof(SegmentState) == 64);
 inline constexpr std::uint64_t kNever = ~std::uint64_t{0};

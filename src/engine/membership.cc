@@ -91,6 +91,12 @@ void Membership::bury_dead() const {
   }
 }
 
+void Membership::while_dead(std::uint32_t slot, const std::function<void()>& work) const {
+  if (held_by_somebody(slot)) return;
+  Result<Fd> fd = files_->open_ctl_again();
+  if (fd.ok() && try_lock(fd->get(), slot)) work();
+}
+
 bool Membership::take_deaths() const { return deaths_.exchange(false, std::memory_order_relaxed); }
 
 void Membership::bury(std::uint32_t slot) const {

@@ -9,6 +9,7 @@
 #include <larder/result.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 
 #include "base/fd.h"
@@ -43,6 +44,9 @@ class Membership {
   void bury_dead() const;
   // Whether a death was seen, by this or by join(), since the last call.
   bool take_deaths() const;
+  bool dead(std::uint32_t slot) const { return !held_by_somebody(slot); }
+  // Calls `work` when this slot's process is dead, while nobody can move in; who asks takes it for living meanwhile.
+  void while_dead(std::uint32_t slot, const std::function<void()>& work) const;
   // How many have it open.
   std::uint32_t count() const;
 

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "base/hash.h"
 #include "engine/shared_bytes.h"
@@ -24,7 +25,7 @@ enum RecordFlags : std::uint16_t {
   kValue = 0x0,
   kTombstone = 0x1,        // the key is gone since this sequence
   kFiller = 0x2,           // bytes that mean nothing
-  kCommit = 0x3,           // a transaction is whole: the value has its number and how many records it has
+  kNote = 0x3,             // no entry. With kHasTransaction: that is all of a transaction; its value is an Ending
   kHasExpiry = 0x4,        // a word with the expiry
   kHasOlder = 0x8,         // the key had a value when this was written, which may still lie in an older segment
   kHasCost = 0x10,         // a word with the cost of computing the value
@@ -47,6 +48,13 @@ struct Blob {
 };
 static_assert(sizeof(Blob) == 24);
 inline std::string_view bytes_of(const Blob& blob) { return {reinterpret_cast<const char*>(&blob), sizeof(blob)}; }
+
+// The end of a transaction: how many records it has, and, as far as there are any, the numbers of transactions that it
+// may rest on, which may not be on the disk yet: those that came last in its shards.
+struct Ending {
+  std::uint64_t records = 0;
+  std::vector<std::uint64_t> after;
+};
 
 inline constexpr std::uint32_t kRecordHeader = 24;
 inline constexpr std::uint32_t kRecordLeast = 24;

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "base/try.h"
 #include "engine/shard.h"
@@ -167,18 +168,121 @@ Status Shard::format() {
   return {};
 }
 
-Status Shard::rebuild() {
+Status Shard::rebuild(Doubtful* doubtful) {
   state_.lock.store(0, std::memory_order_relaxed);  // nobody else is here
+  // After a power loss what is noted may be of any moment, and the log has what came later.
+  if (doubtful != nullptr) {
+    state_.transaction.store(0, std::memory_order_relaxed);
+    state_.last_transaction.store(0, std::memory_order_relaxed);
+  }
   Guard guard(*this);
-  return rebuild_locked(true);
+  TRY(rebuild_locked(true, doubtful));
+  if (doubtful == nullptr) account_for_found(true);
+  return {};
 }
 
-Status Shard::rebuild_locked(bool after_power_loss) {
+Status Shard::finish_rebuild(const Doubtful& doubtful) {
+  Guard guard(*this);
+  for (const std::uint64_t offset : found_.doubted) {
+    const std::optional<Record> record = record_at(offset);
+    if (!record) continue;
+    if (!doubtful.happened(record->transaction())) {
+      cover(*record);
+    } else if (record->head.kind() != kNote) {
+      TRY(enter_found(*record, offset, key_hash({record->key(), record->head.key_size})));
+    }
+  }
+  account_for_found(true);
+  return {};
+}
+
+// A later rebuild, which thinks that all of this is on the disk, must not believe it.
+void Shard::cover(const Record& record) const {
+  const auto number = static_cast<std::uint32_t>(static_cast<std::uint64_t>(record.at - log_) >> shift_);
+  RecordHead head;
+  head.flags = kFiller;
+  head.sequence = 1;
+  head.value_size = static_cast<std::uint32_t>(record.head.bytes()) - kRecordHeader;
+  head.checksum = head.salt(generations_[number].load(std::memory_order_relaxed));
+  const std::uint64_t words[3] = {head.word0(), head.word1(), head.word2()};
+  Writer(const_cast<char*>(record.at)).put(reinterpret_cast<const char*>(words), sizeof(words));
+}
+
+// Puts a record of a transaction aside that may not have happened.
+bool Shard::doubt(const Record& record, std::uint64_t offset, Doubtful* doubtful) {
+  const std::uint64_t transaction = record.transaction();
+  if (doubtful == nullptr || !doubtful->concerns(transaction)) return false;
+  found_.doubted.push_back(offset);
+  if (record.head.kind() != kNote) {
+    doubtful->found(transaction, record.head.sequence);
+    return true;
+  }
+  std::string value(record.head.value_size / 8 * 8, '\0');
+  copy_out(value.data(), record.value(), value.size());
+  Ending ending;
+  if (value.size() < 8) return true;
+  std::memcpy(&ending.records, value.data(), 8);
+  ending.after.resize(value.size() / 8 - 1);
+  if (!ending.after.empty()) std::memcpy(ending.after.data(), value.data() + 8, 8 * ending.after.size());
+  doubtful->found_end(transaction, std::move(ending));
+  return true;
+}
+
+void Shard::account_one(const RecordHead& head, std::uint64_t offset, bool comes) {
+  if (head.kind() != kValue) return;
+  std::uint32_t& here = found_.live[static_cast<std::uint32_t>(offset >> shift_) - first_];
+  const auto bytes = static_cast<std::uint32_t>(head.bytes());
+  here = comes ? here + bytes : here - std::min(here, bytes);
+  found_.entries += comes ? 1 : found_.entries > 0 ? ~std::uint64_t{0} : 0;
+}
+
+// Of two records with one key the later one, a tombstone like any other.
+Status Shard::enter_found(const Record& record, std::uint64_t offset, std::uint64_t hash) {
+  constexpr auto relaxed = std::memory_order_relaxed;
+  const RecordHead& head = record.head;
+  SegmentState& at = segment(static_cast<std::uint32_t>(offset >> shift_));
+  if (head.kind() == kTombstone) {
+    at.tombs.store(at.tombs.load(relaxed) + static_cast<std::uint32_t>(head.bytes()), relaxed);
+  } else {
+    const std::uint64_t expires = record.expires_ms == 0 ? kNever : static_cast<std::uint64_t>(record.expires_ms);
+    if (expires > at.expires_max.load(relaxed)) at.expires_max.store(expires, relaxed);
+  }
+  const std::string_view key(record.key(), head.key_size);
+  std::uint64_t rival = 0;
+  std::optional<Record> before;
+  bool rival_moved = false;
+  Word* slot = index_.find(hash, [&](Word&, std::uint64_t word) {
+    const std::optional<Record> other = record_at(Slot::offset(word));
+    if (!other || !other->key_is(key)) return false;
+    rival = other->head.sequence;
+    before = other;
+    const std::uint32_t where = static_cast<std::uint32_t>(Slot::offset(word) >> shift_);
+    rival_moved = segment(where).queue.load(relaxed) != kSmall && at.queue.load(relaxed) == kSmall;
+    return true;
+  });
+  // Of two copies the one that was moved counts, since it may have been touched, or be the tombstone: it does not lie
+  // in the small queue, or it lies in the later segment.
+  if (slot != nullptr && (rival > head.sequence || (rival == head.sequence && rival_moved))) return {};
+  if (slot == nullptr) {
+    index_.grow(++found_.keys);
+    slot = TRY(index_.free_slot(hash));
+  } else {
+    account_one(before->head, Slot::offset(slot->load(relaxed)), false);
+  }
+  account_one(head, offset, true);
+  const bool settled = head.kind() == kValue && !record.is_blob();
+  slot->store(Slot::make(hash, offset, settled ? 0 : kLookAgain), std::memory_order_release);
+  return {};
+}
+
+Status Shard::rebuild_locked(bool after_power_loss, Doubtful* doubtful) {
   constexpr auto relaxed = std::memory_order_relaxed;
   state_.redo.valid.store(0, relaxed);
   if (const std::uint64_t transaction = state_.transaction.load(relaxed); transaction != 0) {
     const std::uint32_t slot = state_.transaction_slot.load(relaxed);
-    if (slot >= kProcessesMax || files_->process(slot).committed.load(relaxed) != transaction) blot_out();
+    const bool happened = slot < kProcessesMax && files_->process(slot).committed.load(relaxed) == transaction;
+    if (happened) state_.last_transaction.store(transaction, relaxed);
+    if (!happened) blot_out();
   }
   state_.transaction.store(0, relaxed);
   state_.switching.store(0, relaxed);
@@ -242,64 +346,19 @@ Status Shard::rebuild_locked(bool after_power_loss) {
 
   const std::uint64_t clear_sequence = state_.clear_sequence.load(relaxed);
   std::uint64_t last = clear_sequence;
-  std::uint64_t found = 0;
-  std::uint64_t entries = 0;
-  std::vector<std::uint32_t> live(count_);  // of values, by segment
-  const auto account = [&](const RecordHead& head, std::uint64_t offset, bool comes) {
-    if (head.kind() != kValue) return;
-    std::uint32_t& here = live[static_cast<std::uint32_t>(offset >> shift_) - first_];
-    const auto bytes = static_cast<std::uint32_t>(head.bytes());
-    here = comes ? here + bytes : here - std::min(here, bytes);
-    entries += comes ? 1 : entries > 0 ? ~std::uint64_t{0} : 0;
-  };
+  found_ = {};
+  found_.live.resize(count_);
   Status failed;
   bool gave_up = false;
   for (const auto& [opened, number] : in_use) {
     SegmentState& at = segment(number);
-    std::uint64_t expires_max = 0;
-    std::uint32_t tombs = 0;
+    at.tombs.store(0, relaxed);
+    at.expires_max.store(0, relaxed);
+    if (after_power_loss) at.transaction.store(0, relaxed);
     // To the end of the segment, not to what is on account: that may be damaged. Behind it there may be a record whose
     // writer died before it could answer; it counts now.
     const auto enter = [&](const Record& record, std::uint64_t offset, std::uint64_t hash) {
-      const RecordHead& head = record.head;
-      if (!failed.ok()) return;
-      last = std::max(last, head.sequence);
-      if (head.kind() == kTombstone) {
-        tombs += static_cast<std::uint32_t>(head.bytes());
-      } else {
-        expires_max =
-            std::max(expires_max, record.expires_ms == 0 ? kNever : static_cast<std::uint64_t>(record.expires_ms));
-      }
-      const std::string_view key(record.key(), head.key_size);
-      std::uint64_t rival = 0;
-      std::optional<Record> before;
-      bool rival_moved = false;
-      Word* slot = index_.find(hash, [&](Word&, std::uint64_t word) {
-        const std::optional<Record> other = record_at(Slot::offset(word));
-        if (!other || !other->key_is(key)) return false;
-        rival = other->head.sequence;
-        before = other;
-        const std::uint32_t where = static_cast<std::uint32_t>(Slot::offset(word) >> shift_);
-        rival_moved = segment(where).queue.load(relaxed) != kSmall && at.queue.load(relaxed) == kSmall;
-        return true;
-      });
-      // Of two copies the one that was moved counts, since it may have been touched, or be the tombstone: it does not
-      // lie in the small queue, or it lies in the later segment.
-      if (slot != nullptr && (rival > head.sequence || (rival == head.sequence && rival_moved))) return;
-      if (slot == nullptr) {
-        index_.grow(++found);
-        Result<Word*> fresh = index_.free_slot(hash);
-        if (!fresh.ok()) {
-          failed = fresh.error();
-          return;
-        }
-        slot = *fresh;
-      } else {
-        account(before->head, Slot::offset(slot->load(relaxed)), false);
-      }
-      account(head, offset, true);
-      const bool settled = head.kind() == kValue && !record.is_blob();
-      slot->store(Slot::make(hash, offset, settled ? 0 : kLookAgain), std::memory_order_release);
+      if (failed.ok()) failed = enter_found(record, offset, hash);
     };
     // A bucket is a cache miss: it is called for some records ahead of its use.
     struct Ahead {
@@ -311,8 +370,13 @@ Status Shard::rebuild_locked(bool after_power_loss) {
     std::array<Ahead, kAhead> ahead;
     std::size_t read = 0;
     const auto call_ahead = [&](const Record& record, std::uint64_t offset, std::uint64_t hash) {
-      const bool counts = record.head.kind() == kValue || record.head.kind() == kTombstone;
-      if (!counts || record.head.sequence < clear_sequence) return;
+      if (record.head.kind() == kFiller || record.head.sequence < clear_sequence) return;
+      last = std::max(last, record.head.sequence);
+      if (__builtin_expect((record.head.flags & kHasTransaction) != 0, 0)) {
+        note_transaction(number, record.transaction());
+        if (doubt(record, offset, doubtful)) return;
+      }
+      if (record.head.kind() == kNote) return;
       Ahead& next = ahead[read % kAhead];
       if (read >= kAhead) enter(next.record, next.offset, next.hash);
       next = {record, offset, hash};
@@ -326,15 +390,24 @@ Status Shard::rebuild_locked(bool after_power_loss) {
     gave_up = gave_up || scanned.gave_up;
     at.use.store(kClosed, relaxed);
     at.used.store(scanned.end, relaxed);
-    at.tombs.store(tombs, relaxed);
     at.freed.store(0, relaxed);
     if (after_power_loss) at.replaced.store(0, relaxed);
-    at.expires_max.store(expires_max, relaxed);
     if (after_power_loss) at.allocated.store(static_cast<std::uint32_t>(Geometry::pages(scanned.end)), relaxed);
   }
 
   if (gave_up) TRY(files_->sync_log());
 
+  Word& sequence = files_->globals().sequence;
+  const std::uint64_t next = last + 1 + (after_power_loss ? kSequenceGap : 0);
+  std::uint64_t now = sequence.load(relaxed);  // other shards are rebuilt meanwhile
+  while (now < next && !sequence.compare_exchange_weak(now, next, relaxed)) {
+  }
+  raise_feed_floor(sequence.load(relaxed) - 1);  // what was damaged or lost nobody knows
+  return {};
+}
+
+void Shard::account_for_found(bool after_power_loss) {
+  constexpr auto relaxed = std::memory_order_relaxed;
   // Tombstones have done their work, and some large values are not there any more. Few slots are marked, so few records
   // are read again.
   std::uint64_t blobs = 0;
@@ -348,25 +421,18 @@ Status Shard::rebuild_locked(bool after_power_loss) {
       if (record->is_blob()) blobs += record->value_bytes();
       return;
     }
-    if (lives) account(record->head, Slot::offset(word), false);
+    if (lives) account_one(record->head, Slot::offset(word), false);
     slot.store(0, std::memory_order_release);
   });
-  for (const auto& [opened, number] : in_use) {
-    SegmentState& at = segment(number);
-    at.live.store(at.tombs.load(relaxed) + live[number - first_], relaxed);
+  for (std::uint32_t i = first_; i < first_ + count_; ++i) {
+    SegmentState& at = segment(i);
+    if (at.use.load(relaxed) == kClosed) at.live.store(at.tombs.load(relaxed) + found_.live[i - first_], relaxed);
   }
-  state_.entries.store(entries, relaxed);
+  state_.entries.store(found_.entries, relaxed);
   state_.blob_bytes.store(blobs, relaxed);
-
-  Word& sequence = files_->globals().sequence;
-  const std::uint64_t next = last + 1 + (after_power_loss ? kSequenceGap : 0);
-  std::uint64_t now = sequence.load(relaxed);  // other shards are rebuilt meanwhile
-  while (now < next && !sequence.compare_exchange_weak(now, next, relaxed)) {
-  }
-  raise_feed_floor(sequence.load(relaxed) - 1);  // what was damaged or lost nobody knows
+  found_ = {};
   sweep();
   recount_spare();
-  return {};
 }
 
 // --- check -----------------------------------------------------------------------------------------------------------
@@ -408,6 +474,10 @@ Status Shard::check(bool mend, CheckReport& report) {
     std::uint64_t tombs = 0;
     const Scanned scanned = scan(i, used, false, [&](const Record& record, std::uint64_t offset, std::uint64_t hash) {
       const RecordHead& head = record.head;
+      if (record.transaction() > at.transaction.load(relaxed))
+        find_fault("ctl", "segment " + std::to_string(i) + ": holds a record of transaction " +
+                              std::to_string(record.transaction()) + ", the last one on account is " +
+                              std::to_string(at.transaction.load(relaxed)));
       if (head.kind() == kTombstone && head.sequence >= state_.clear_sequence.load(relaxed)) {
         tombs += head.bytes();
         live += head.bytes();
@@ -457,7 +527,8 @@ Status Shard::check(bool mend, CheckReport& report) {
     find_fault("ctl", name + ": " + std::to_string(state_.blob_bytes.load(relaxed)) +
                           " bytes of large values are on account, there are " + std::to_string(blobs));
   if (found > 0 && mend) {
-    TRY(rebuild_locked(false));
+    TRY(rebuild_locked(false, nullptr));
+    account_for_found(false);
     report.repaired += found;
   }
   return {};

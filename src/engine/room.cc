@@ -149,6 +149,7 @@ void Shard::open_segment(Queue queue, std::uint32_t number) {
   at.tombs.store(0, std::memory_order_relaxed);
   at.expires_max.store(0, std::memory_order_relaxed);
   at.replaced.store(0, std::memory_order_relaxed);
+  at.transaction.store(0, std::memory_order_relaxed);
   at.opened.store(opened, std::memory_order_relaxed);
   at.use.store(kOpen, std::memory_order_release);
   step(Step::kSegmentTaken);
@@ -454,11 +455,21 @@ bool Shard::victim_waits() const {
   if ((rule & kHasMoved) != 0 && files_->globals().flushes_done.load(std::memory_order_acquire) <=
                                      segment(victim).freed.load(std::memory_order_relaxed))
     return true;
+  if (has_new_transaction(segment(victim))) return true;
   for (std::uint32_t i = first_; i < first_ + count_; ++i) {
     const std::uint32_t use = segment(i).use.load(std::memory_order_relaxed);
     if (use != kOpen && use != kClosed && !gone(segment(i))) return true;
   }
   return false;
+}
+
+// Of transactions that a rebuild would look for as a whole. None that never was: that is damage.
+bool Shard::has_new_transaction(const SegmentState& at) const {
+  const std::uint64_t transaction = at.transaction.load(std::memory_order_relaxed);
+  if (__builtin_expect(transaction == 0, 1)) return false;
+  const Globals& globals = files_->globals();
+  return transaction >= globals.transactions_safe.load(std::memory_order_acquire) &&
+         transaction < globals.sequence.load(std::memory_order_relaxed);
 }
 
 bool Shard::fading() const {
@@ -611,6 +622,7 @@ bool Shard::move_on(const Record& record, std::uint64_t hash, Word* slot, std::u
   change.append_bytes = static_cast<std::uint32_t>(record.head.bytes());
   change.is_tombstone = record.head.kind() == kTombstone;
   change.expires_ms = record.expires_ms;
+  if ((record.head.flags & kHasTransaction) != 0) note_transaction(change.append, record.transaction());
   const std::uint64_t to = append_again(change.append, record, generations_[from].load(std::memory_order_relaxed));
   if (slot != nullptr) {
     change.slot = slot;

@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/doubtful.h"
 #include "engine/files.h"
 #include "engine/index.h"
 #include "engine/membership.h"
@@ -99,6 +100,7 @@ struct Part {
   };
   std::vector<Read> reads;
   std::vector<Write> writes;  // of a key at most one
+  bool closes = false;        // the transaction's end is written here
   Queue queue = kSmall;       // found by make_room()
 };
 
@@ -200,8 +202,10 @@ class Shard {
   bool unchanged(const Part& part) const LARDER_REQUIRES(lock_);
   // For all of it; kTooLarge: it can never have it.
   Result<Room> make_room(Part& part) LARDER_REQUIRES(lock_);
-  // Notes and writes it where nobody looks.
-  void write(Part& part, std::uint64_t number) LARDER_REQUIRES(lock_);
+  // What a transaction that reads or writes here may rest on.
+  void rests_on(Ending& ending) const LARDER_REQUIRES(lock_);
+  // Notes and writes it where nobody looks; counts what it has written.
+  void write(const Part& part, std::uint64_t number, Ending& ending) LARDER_REQUIRES(lock_);
   // Readers wait from here on ...
   void hide() LARDER_REQUIRES(lock_);
   // ... until here. In between the transaction has happened.
@@ -213,8 +217,11 @@ class Shard {
 
   void add_to(Stats& stats) const;
   Status check(bool repair, CheckReport& report);  // check.cc
-  // While nobody else has the directory open: makes index and accounts anew from the log. (recovery.cc)
-  Status rebuild();
+  // While nobody else has the directory open: makes index and accounts anew from the log. With `doubtful` after a power
+  // loss: what is told there is left out, until all shards have told theirs and finish_rebuild() is called.
+  // (recovery.cc)
+  Status rebuild(Doubtful* doubtful);
+  Status finish_rebuild(const Doubtful& doubtful);
   // Sets up a shard of a new cache, all zero bytes so far.
   Status format();
   // Finds what is damaged in the log of a copy, which has no index yet. (recovery.cc)
@@ -268,6 +275,7 @@ class Shard {
     std::uint32_t append = kNone;  // segment
     std::uint32_t append_bytes = 0;
     bool is_tombstone = false;
+    bool is_note = false;
     std::int64_t expires_ms = 0;
     Word* slot = nullptr;
     std::uint64_t slot_value = 0;
@@ -352,6 +360,10 @@ class Shard {
                              const Extras& extras, std::string_view key, std::string_view value) LARDER_REQUIRES(lock_);
 
   // commit.cc
+  std::uint64_t write_ending(std::uint32_t segment, std::uint32_t at, std::uint64_t number, const Ending& ending)
+      LARDER_REQUIRES(lock_);
+  // Before a record of it gets there.
+  void note_transaction(std::uint32_t segment, std::uint64_t number) LARDER_REQUIRES(lock_);
   // Makes the noted records entries, as far as they are not. `suspect`: they are bytes like any other.
   void carry_out(bool suspect) LARDER_REQUIRES(lock_);
   void blot_out() LARDER_REQUIRES(lock_);
@@ -389,6 +401,7 @@ class Shard {
   void begin(std::uint32_t victim, bool move_all) LARDER_REQUIRES(lock_);
   // What was moved on from the victim must get to the disk before the victim can go.
   bool victim_waits() const LARDER_REQUIRES(lock_);
+  bool has_new_transaction(const SegmentState& at) const;
   // Entries are being taken out of the index whose records are not gone yet: a key that is not here may come back
   // unless its change says so.
   bool fading() const LARDER_REQUIRES(lock_);
@@ -443,7 +456,12 @@ class Shard {
   // A sentence for each record that a scan up to `limit` found damaged, with its key where that can be told.
   std::vector<std::string> damage(std::uint32_t segment, std::uint32_t limit, const Scanned& scanned) const;
   // From the segments that are in use now; or, after a power loss, from all that have a right header.
-  Status rebuild_locked(bool after_power_loss) LARDER_REQUIRES(lock_);
+  Status rebuild_locked(bool after_power_loss, Doubtful* doubtful) LARDER_REQUIRES(lock_);
+  Status enter_found(const Record& record, std::uint64_t offset, std::uint64_t hash) LARDER_REQUIRES(lock_);
+  bool doubt(const Record& record, std::uint64_t offset, Doubtful* doubtful) LARDER_REQUIRES(lock_);
+  void cover(const Record& record) const LARDER_REQUIRES(lock_);
+  void account_one(const RecordHead& head, std::uint64_t offset, bool comes) LARDER_REQUIRES(lock_);
+  void account_for_found(bool after_power_loss) LARDER_REQUIRES(lock_);
   void write_segment_header(std::uint32_t segment, Queue queue, std::uint64_t opened) const;
   std::optional<SegmentHeader> segment_header(std::uint32_t segment) const;
 
@@ -488,6 +506,14 @@ class Shard {
     std::chrono::steady_clock::time_point since;
   };
   std::optional<Waiting> waiting_ LARDER_GUARDED_BY(lock_);
+  // While the index is made anew: what was found.
+  struct InLog {
+    std::uint64_t keys = 0;
+    std::uint64_t entries = 0;
+    std::vector<std::uint32_t> live;     // bytes of values, by segment
+    std::vector<std::uint64_t> doubted;  // where records of transactions lie that may not be whole
+  };
+  InLog found_ LARDER_GUARDED_BY(lock_);
 
   // Of this process: which places lie in a segment, when it was last walked by collect(), so that the next page of a
   // list passes by what it cannot need. Under walked_mutex_, which nobody waits for: without it a page is only slower.

@@ -46,6 +46,7 @@ enum class Step : std::uint32_t {
   kBlobWritten,         // it is whole, no entry speaks of it
   kBlobDropped,         // its entry is gone, it is there
   kFlushed,             // the log is on the disk, the flush is not yet counted
+  kHorizonNoted,        // nor is it on the disk which transactions are
   kBackupHeld,          // all shards are held, all segments pinned
   kBackupNext,          // a segment is about to be read
   kBackupCopied,        // a segment was copied

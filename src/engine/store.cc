@@ -86,7 +86,7 @@ Store::Store(std::shared_ptr<Files> files, const Options& options)
                                   Shard::record_most(files_->geometry()) - kRecordHeader - 64 - kTagsMost - kKeyMost)),
       shard_mask_(files_->geometry().shards - 1) {
   const Geometry& g = files_->geometry();
-  flusher_ = std::make_unique<Flusher>(files_);
+  flusher_ = make_flusher();
   blob_room_ = std::make_unique<BlobRoom>(*this);
   for (std::uint32_t i = 0; i < g.shards; ++i) shards_.push_back(std::make_unique<Shard>(files_, membership_, i, now_));
 }
@@ -151,6 +151,7 @@ Status Store::bring_up() {
   } else {
     if (globals.sequence.load() == 0) globals.sequence.store(1);
     for (std::uint32_t slot = 0; slot < kProcessesMax; ++slot) {
+      files_->process(slot).committing.store(0);
       files_->process(slot).blob_bytes.store(0);
       files_->process(slot).keeps_blobs.store(0);
       for (std::uint32_t stripe = 0; stripe < kStripes; ++stripe)
@@ -164,7 +165,7 @@ Status Store::bring_up() {
     }
     globals.flushes_done.store(globals.flushes_started.load());
     Tags(*files_).recount();
-    TRY(rebuild());
+    TRY(rebuild(!same_boot));
     blob_room_->expect_orphans();
   }
   globals.clean.store(kUnclean);
@@ -175,12 +176,31 @@ Status Store::bring_up() {
   return {};
 }
 
+Status Store::rebuild(bool lost_power) {
+  if (!lost_power) return rebuild_shards(nullptr);
+  Globals& globals = files_->globals();
+  const bool in_order = files_->settings().durability != Durability::kNone;
+  globals.transactions_safe.store(globals.transactions_flushed.load());
+  Doubtful doubtful(globals.transactions_flushed.load(), in_order);
+  TRY(rebuild_shards(&doubtful));
+  doubtful.decide();
+  for (const auto& shard : shards_) TRY(shard->finish_rebuild(doubtful));
+  // Where nothing waits for the disk they are asked for as a whole the next time, too.
+  if (!doubtful.any() || !in_order) return {};
+  // What was found whole is on the disk, and what was not must not be found again.
+  TRY(files_->sync_log());
+  globals.transactions_flushed.store(globals.sequence.load());
+  TRY(files_->sync_ctl());
+  globals.transactions_safe.store(globals.transactions_flushed.load());
+  return {};
+}
+
 // Shards know nothing of each other, so as many are made anew at once as there are cores.
-Status Store::rebuild() {
+Status Store::rebuild_shards(Doubtful* doubtful) {
   std::vector<Status> results(shards_.size());
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
-    for (std::size_t i = 0; (i = next.fetch_add(1)) < shards_.size();) results[i] = shards_[i]->rebuild();
+    for (std::size_t i = 0; (i = next.fetch_add(1)) < shards_.size();) results[i] = shards_[i]->rebuild(doubtful);
   };
   const std::size_t wanted = std::min<std::size_t>(shards_.size(), std::max(1u, std::thread::hardware_concurrency()));
   std::vector<std::thread> others;
@@ -202,11 +222,49 @@ Status Store::rebuild() {
   return {};
 }
 
+std::uint64_t Store::begin_transaction() {
+  Globals& globals = files_->globals();
+  // Before the number is taken: who reads the next number and finds nothing here knows that ours will be higher.
+  files_->process(membership_.self().slot).committing.store(globals.sequence.load(), std::memory_order_seq_cst);
+  const std::uint64_t number = globals.sequence.fetch_add(1, std::memory_order_seq_cst);
+  std::uint64_t last = globals.transactions_last.load(std::memory_order_relaxed);
+  while (last < number && !globals.transactions_last.compare_exchange_weak(last, number, std::memory_order_release)) {
+  }
+  return number;
+}
+
+// For the flusher: transactions with lower numbers are in the log, as far as there will ever be any. 0: there is
+// nothing new.
+std::uint64_t Store::written_transactions() {
+  const Globals& globals = files_->globals();
+  const std::uint64_t last = globals.transactions_last.load(std::memory_order_acquire);
+  if (last == 0 || last < globals.transactions_safe.load(std::memory_order_relaxed)) return 0;
+  std::uint64_t horizon = globals.sequence.load(std::memory_order_seq_cst);
+  for (std::uint32_t slot = 0; slot < kProcessesMax; ++slot) {
+    ProcessSlot& process = files_->process(slot);
+    if (process.incarnation.load(std::memory_order_acquire) == 0) break;
+    const std::uint32_t life = process.incarnation.load(std::memory_order_seq_cst);
+    const std::uint64_t from = process.committing.load(std::memory_order_seq_cst);
+    if (from == 0) continue;
+    if (membership_.dead(slot)) {
+      // Has left something to carry out or to blot out, maybe.
+      for (const auto& shard : shards_) shard->settle(slot);
+      membership_.while_dead(slot, [&] {
+        if (process.incarnation.load() == life) process.committing.store(0, std::memory_order_release);
+      });
+    }
+    if (process.committing.load(std::memory_order_seq_cst) != 0) horizon = std::min(horizon, from);
+  }
+  return horizon;
+}
+
 Status Store::join() {
   TRY(membership_.join());
   // Whether transactions of the slot's last owner happened is known while the slot says so, which our first one ends.
-  for (const auto& shard : shards_) shard->settle(membership_.self().slot);
-  counters_ = &files_->counters(membership_.self().slot, 0);
+  const std::uint32_t slot = membership_.self().slot;
+  for (const auto& shard : shards_) shard->settle(slot);
+  files_->process(slot).committing.store(0, std::memory_order_release);
+  counters_ = &files_->counters(slot, 0);
   blob_room_->sweep_if_expected();
   return {};
 }
@@ -242,7 +300,7 @@ Status Store::rejoin() {
   if (forked_) {
     // The parent's thread is not here to be joined, and its locks may be held for ever.
     (void)flusher_.release();
-    flusher_ = std::make_unique<Flusher>(files_);
+    flusher_ = make_flusher();
     forked_ = false;
   }
   TRY(join());

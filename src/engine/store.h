@@ -45,9 +45,13 @@ class Store {
 
   // Transactions of this Cache are decided one after another: the process's slot has one word for that.
   Mutex& committing() LARDER_RETURN_CAPABILITY(committing_) { return committing_; }
-  // Number `number` has happened.
+  // The number of a transaction that is to be written now ...
+  std::uint64_t begin_transaction();
+  // ... and that has happened.
   void decide(std::uint64_t number) {
-    files_->process(membership_.self().slot).committed.store(number, std::memory_order_release);
+    ProcessSlot& mine = files_->process(membership_.self().slot);
+    mine.committed.store(number, std::memory_order_release);
+    mine.committing.store(0, std::memory_order_release);
   }
   // Which transaction goes before others. False: somebody else does.
   bool go_first(const void* transaction);
@@ -109,7 +113,12 @@ class Store {
   Store(std::shared_ptr<Files> files, const Options& options);
   Status start(bool fresh_mapping);
   Status bring_up();
-  Status rebuild();
+  Status rebuild(bool lost_power);
+  Status rebuild_shards(Doubtful* doubtful);
+  std::uint64_t written_transactions();
+  std::unique_ptr<Flusher> make_flusher() {
+    return std::make_unique<Flusher>(files_, [this] { return written_transactions(); });
+  }
   Status rejoin();
   Status join();
 

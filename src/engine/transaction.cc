@@ -221,6 +221,11 @@ std::vector<std::pair<Shard*, Part>> Transaction::Impl::parts() {
     }
     by_number[store_.shard_number(one.put.hash)].writes.push_back(one);
   }
+  for (auto at = by_number.rbegin(); at != by_number.rend(); ++at) {
+    if (at->second.writes.empty()) continue;
+    at->second.closes = true;
+    break;
+  }
   std::vector<std::pair<Shard*, Part>> parts;
   for (auto& [number, part] : by_number) parts.emplace_back(store_.shards()[number].get(), std::move(part));
   return parts;
@@ -259,8 +264,10 @@ Result<Outcome> Transaction::Impl::commit(SteadyTime until, const void* self) LA
       if (failed.ok() && room == Room::kReady) {
         for (auto& [shard, part] : all) right = right && shard->unchanged(part);
         if (right && !writes_.empty()) {
-          const std::uint64_t number = store_.files()->globals().sequence.fetch_add(1, std::memory_order_relaxed);
-          for (auto& [shard, part] : all) shard->write(part, number);
+          const std::uint64_t number = store_.begin_transaction();
+          engine::Ending ending;
+          for (auto& [shard, part] : all) shard->rests_on(ending);
+          for (auto& [shard, part] : all) shard->write(part, number, ending);
           for (auto& [shard, part] : all) shard->hide();
           store_.decide(number);
           engine::step(engine::Step::kTransactionDecided);

@@ -97,13 +97,12 @@ void Shard::commit(const Change& change) {
   std::uint32_t append_live = 0;
   if (change.append != kNone) {
     const SegmentState& to = segment(change.append);
-    append_live = to.live.load(relaxed) + change.append_bytes;
+    append_live = to.live.load(relaxed) + (change.is_note ? 0 : change.append_bytes);
     redo.append_used.store(to.used.load(relaxed) + change.append_bytes, relaxed);
     redo.append_live.store(append_live, relaxed);
     redo.append_tombs.store(to.tombs.load(relaxed) + (change.is_tombstone ? change.append_bytes : 0), relaxed);
-    const std::uint64_t expires = change.is_tombstone      ? 0
-                                  : change.expires_ms == 0 ? kNever
-                                                           : static_cast<std::uint64_t>(change.expires_ms);
+    std::uint64_t expires = change.expires_ms == 0 ? kNever : static_cast<std::uint64_t>(change.expires_ms);
+    if (change.is_tombstone || change.is_note) expires = 0;
     redo.expires_max.store(std::max(to.expires_max.load(relaxed), expires), relaxed);
   }
   step(Step::kRedoHalf);

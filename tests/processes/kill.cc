@@ -50,7 +50,8 @@ constexpr auto kStepNames = std::to_array<const char*>({
     "victim_empty",     "generation_raised", "victim_draining",     "segment_freed",      "clear_noted",
     "clear_half",       "transaction_noted", "transaction_written", "transaction_hidden", "transaction_decided",
     "transaction_step", "transaction_done",  "blob_made",           "blob_written",       "blob_dropped",
-    "flushed",          "backup_held",       "backup_next",         "backup_copied",      "backup_whole",
+    "flushed",          "horizon_noted",     "backup_held",         "backup_next",        "backup_copied",
+    "backup_whole",
 });
 static_assert(kStepNames.size() == static_cast<std::size_t>(Step::kCount));
 
@@ -431,6 +432,7 @@ class Test {
       case Step::kSegmentFreed:
         return 4;
       case Step::kFlushed:
+      case Step::kHorizonNoted:
       case Step::kOverflowTaken:
         return 10;
       case Step::kTransactionNoted:
