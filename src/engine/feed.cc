@@ -39,11 +39,18 @@ Shard::Fed Shard::changes(std::uint64_t after, std::uint64_t horizon, std::size_
     std::uint32_t used;
   };
   std::vector<Held> held;
+  // Before the first is held: what is moved from one that goes in between to one that was held before would be missed.
   std::vector<std::uint64_t> generations(count_);
+  for (std::uint32_t i = 0; i < count_; ++i) generations[i] = generations_[first_ + i].load(std::memory_order_acquire);
+  const auto same = [&] {
+    for (std::uint32_t i = 0; i < count_; ++i) {
+      if (generations_[first_ + i].load(std::memory_order_seq_cst) != generations[i]) return false;
+    }
+    return true;
+  };
   Half* const pins = files_->read_only() ? nullptr : files_->pins(membership_.self().slot, stripe);
   for (std::uint32_t i = first_; i < first_ + count_; ++i) {
-    const std::uint64_t generation = generations_[i].load(std::memory_order_acquire);
-    generations[i - first_] = generation;
+    const std::uint64_t generation = generations[i - first_];
     if (pins != nullptr) pins[i].fetch_add(1, std::memory_order_seq_cst);
     const std::uint32_t use = segment(i).use.load(std::memory_order_acquire);
     if ((use == kOpen || use == kClosed) && generations_[i].load(std::memory_order_seq_cst) == generation) {
@@ -51,6 +58,15 @@ Shard::Fed Shard::changes(std::uint64_t after, std::uint64_t horizon, std::size_
     } else if (pins != nullptr) {
       pins[i].fetch_sub(1, std::memory_order_release);
     }
+  }
+  const auto let_go = [&] {
+    for (const Held& at : held) {
+      if (pins != nullptr) pins[at.segment].fetch_sub(1, std::memory_order_release);
+    }
+  };
+  if (!same()) {
+    let_go();
+    return Fed::kAgain;
   }
   std::vector<Followed> followed(count_);
   if (const std::unique_lock lock(followed_mutex_, std::try_to_lock); lock.owns_lock()) followed = followed_;
@@ -83,14 +99,9 @@ Shard::Fed Shard::changes(std::uint64_t after, std::uint64_t horizon, std::size_
     }
     known = {at.generation, at.used, most};
   }
-  if (pins != nullptr) {
-    for (const Held& at : held) pins[at.segment].fetch_sub(1, std::memory_order_release);
-  } else {
-    std::atomic_thread_fence(std::memory_order_acquire);
-    for (std::uint32_t i = 0; i < count_; ++i) {
-      if (generations_[first_ + i].load(std::memory_order_relaxed) != generations[i]) return Fed::kAgain;
-    }
-  }
+  let_go();
+  std::atomic_thread_fence(std::memory_order_acquire);
+  if (pins == nullptr && !same()) return Fed::kAgain;
   if (const std::unique_lock lock(followed_mutex_, std::try_to_lock); lock.owns_lock()) followed_ = std::move(followed);
   return state_.feed_floor.load(std::memory_order_acquire) > after ? Fed::kLost : Fed::kAll;
 }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <larder/feed.h>
 #include <larder/transaction.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,7 +12,9 @@
 #include <random>
 #include <thread>
 
+#include "engine/steps.h"
 #include "engine/test_directory.h"
+#include "engine/test_process.h"
 
 namespace larder {
 namespace {
@@ -163,6 +166,26 @@ TEST_F(FeedTest, WhoFellBehindIsTold) {
   for (int i = 0; i < 60'000 && !cache_.changes(at, 1)->lost; ++i)
     cache_.set("key " + std::to_string(i), value).value();
   EXPECT_TRUE(cache_.changes(at, 1)->lost);
+}
+
+// A process died while it changed something, and who opened read-only cannot tell whether that has happened.
+TEST_F(FeedTest, WhoMayNotRepairIsToldWhenSomebodyHas) {
+  const Cache reader = Cache::open(directory_.path(), {.read_only = true}).value();
+  const std::uint64_t begin = reader.changes(0, 0)->next;
+  EXPECT_EQ(engine::in_child([&] {
+              engine::step_hook.store([](engine::Step step) {
+                if (step == engine::Step::kRedoNoted) ::kill(::getpid(), SIGKILL);
+              });
+              return cache_.set("a", "1").ok() ? 0 : 1;
+            }),
+            -SIGKILL);
+  const Changes none = reader.changes(begin).value();
+  EXPECT_EQ(none.next, begin);
+  EXPECT_THAT(none.events, IsEmpty());
+  EXPECT_FALSE(none.lost);
+  EXPECT_TRUE(cache_.del("a").value());  // it has happened
+  EXPECT_THAT(keys(reader.changes(begin).value()),
+              ElementsAre(Pair("a", ChangeEvent::kSet), Pair("a", ChangeEvent::kDeleted)));
 }
 
 // A copy is kept equal by a follower while processes write, and through all that compaction moves and drops.

@@ -90,7 +90,8 @@ bool Shard::wait_for_holder(SteadyTime since) const {
   const auto waited = std::chrono::steady_clock::now() - since;
   if (waited > kPatienceWithTheLiving) return false;
   if (waited > kPatience) {
-    if (!membership_.alive(state_.lock.load(std::memory_order_acquire))) return false;
+    const std::uint32_t holder = state_.lock.load(std::memory_order_acquire);
+    if (holder != 0 && !membership_.alive(holder)) return false;
     std::this_thread::sleep_for(std::chrono::microseconds(100));
   }
   std::this_thread::yield();
