@@ -210,6 +210,9 @@ struct SegmentState {
 static_assert(sizeof(SegmentState) == 64);
 inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
 
+// Lost records may have been seen by readers of list(); their numbers are not given out again.
+inline constexpr std::uint64_t kSequenceGap = 1 << 20;
+
 // --- idx -------------------------------------------------------------------------------------------------------------
 
 // A cache line. A slot word is tag (25 bits) << 39 | frequency (2) << 37 | offset in the log in units of 8 bytes (37).

@@ -211,6 +211,151 @@ INSTANTIATE_TEST_SUITE_P(Random, AllOrNothingTest,
                          ::testing::Combine(::testing::Values(Durability::kNone, Durability::kTimed, Durability::kEach),
                                             ::testing::Range(0, 3)));
 
+// --- What `ctl` says
+// ----------------------------------------------------------------------------------------------------
+
+class RebuiltTest : public ::testing::Test {
+ protected:
+  static constexpr int kKeys = 20;
+
+  Cache open(const std::filesystem::path& path) {
+    return Cache::open(path, {.size_limit_bytes = 16 << 20, .shards = 4, .flush_every_ms = 3'600'000, .clock = &clock_})
+        .value();
+  }
+  static Status fill(Cache& cache) {
+    return cache.transact([](Transaction& t) -> Status {
+      for (int i = 0; i < kKeys; ++i) {
+        if (Status set = t.set("key " + std::to_string(i), "value"); !set.ok()) return set;
+      }
+      return {};
+    });
+  }
+
+  engine::TestDirectory directory_;
+  ManualClock clock_;
+};
+
+// What was lost has left no record that says how far the numbers were.
+TEST_F(RebuiltTest, NumbersAreNotGivenOutAgain) {
+  Disk disk(directory_.path(), 1);
+  const auto next = [&] {
+    Cache cache = open(directory_.path());
+    cache.set("a", "1").value();
+    const std::uint64_t sequence = cache.info("a")->sequence;
+    disk.cut_off([](const std::string&, off_t) { return false; });
+    return sequence;
+  };
+  std::uint64_t before = next();
+  for (int i = 0; i < 3; ++i) {
+    disk.restart();
+    const std::uint64_t now = next();
+    EXPECT_GT(now, before);
+    before = now;
+  }
+}
+
+// Should one be given out again, it was not decided because the one before was.
+TEST_F(RebuiltTest, NumbersWereNotDecidedBeforeAPowerLoss) {
+  { open(directory_.path()).set("a", "1").value(); }
+  engine::lose_power(directory_.path());
+  const engine::Geometry g{engine::Geometry::kCapacityTimes * (16 << 20), 4,
+                           engine::Geometry::default_segment_shift(16 << 20, 4)};
+  const auto committed = [&](std::uint32_t slot) {
+    return g.processes_at() + slot * sizeof(engine::ProcessSlot) + offsetof(engine::ProcessSlot, committed);
+  };
+  const engine::TestDirectory twin;
+  std::filesystem::copy(directory_.path(), twin.path());
+  {
+    Cache cache = open(twin.path());
+    ASSERT_TRUE(fill(cache).ok());
+  }
+  const std::string number = engine::read_bytes(twin.path() / "ctl", committed(0), 8);
+  ASSERT_NE(number, std::string(8, '\0'));
+  engine::write_bytes(directory_.path() / "ctl", committed(1), number);
+
+  Cache cache = open(directory_.path());
+  EXPECT_EQ(engine::in_child([&] {
+              engine::step_hook.store([](Step step) {
+                if (step == Step::kTransactionWritten) ::kill(::getpid(), SIGKILL);
+              });
+              return fill(cache).ok() ? 0 : 1;
+            }),
+            -SIGKILL);
+  EXPECT_THAT(cache.check().value().findings, IsEmpty());  // which takes every lock, so all is repaired
+  for (int i = 0; i < kKeys; ++i) EXPECT_FALSE(cache.contains("key " + std::to_string(i))) << i;
+}
+
+// --- Values in files of their own ------------------------------------------------------------------------------------
+
+// Without any order on the disk, the file may be missing that a record speaks of.
+TEST_F(RebuiltTest, ATransactionWhoseLargeValueIsLostIsLostWithIt) {
+  const Options options{.size_limit_bytes = 16 << 20, .shards = 4, .durability = Durability::kNone};
+  constexpr std::uintmax_t kLarge = 300'000;
+  {
+    Cache cache = Cache::open(directory_.path(), options).value();
+    for (const std::string name : {"a", "b"}) {
+      const Status done = cache.transact([&](Transaction& t) -> Status {
+        if (Status set = t.set("large " + name, std::string(kLarge + (name == "b" ? 1 : 0), 'x')); !set.ok())
+          return set;
+        for (int i = 0; i < kKeys; ++i) {
+          if (Status set = t.set(name + std::to_string(i), "value"); !set.ok()) return set;
+        }
+        return {};
+      });
+      ASSERT_TRUE(done.ok());
+    }
+  }
+  for (const auto& file : std::filesystem::directory_iterator(directory_.path() / "blobs")) {
+    if (file.file_size() == kLarge + 1) std::filesystem::remove(file.path());
+  }
+  engine::lose_power(directory_.path());
+  Cache cache = Cache::open(directory_.path(), options).value();
+  EXPECT_TRUE(cache.contains("large a"));
+  EXPECT_FALSE(cache.contains("large b"));
+  for (int i = 0; i < kKeys; ++i) {
+    EXPECT_TRUE(cache.contains("a" + std::to_string(i))) << i;
+    EXPECT_FALSE(cache.contains("b" + std::to_string(i))) << i;
+  }
+  EXPECT_THAT(cache.check().value().findings, IsEmpty());
+}
+
+// --- Restored --------------------------------------------------------------------------------------------------------
+
+// From a cache whose process has died, in this boot: nothing was lost, and parts that time has taken are not missed.
+TEST_F(RebuiltTest, OfACacheThatIsRestoredTransactionsCountAsTheyWere) {
+  constexpr int kOften = 12'000;
+  EXPECT_EQ(engine::in_child([&] {
+              Cache cache = Cache::open(directory_.path(), {.size_limit_bytes = 16 << 20,
+                                                            .shards = 4,
+                                                            .durability = Durability::kNone,
+                                                            .policy = Policy::kNone})
+                                .value();
+              if (!fill(cache).ok()) return 1;
+              for (int i = 0; i < kOften; ++i) {  // until what the transaction wrote there has gone from the log
+                if (!cache.set("key " + std::to_string(i % (kKeys / 2)), std::string(3000, 'x')).ok()) return 2;
+              }
+              engine::step_hook.store([](Step step) {
+                if (step == Step::kTransactionWritten) ::kill(::getpid(), SIGKILL);
+              });
+              (void)cache.transact([](Transaction& t) -> Status {
+                for (int i = 0; i < kKeys; ++i) {
+                  if (Status set = t.set("undecided " + std::to_string(i), "value"); !set.ok()) return set;
+                }
+                return {};
+              });
+              return 3;
+            }),
+            -SIGKILL);
+  const engine::TestDirectory other;
+  const std::filesystem::path to = other.path() / "restored";
+  ASSERT_TRUE(Cache::restore(directory_.path(), to).ok());
+  Cache cache = Cache::open(to).value();
+  for (int i = 0; i < kKeys; ++i) {
+    EXPECT_TRUE(cache.contains("key " + std::to_string(i))) << i;
+    EXPECT_FALSE(cache.contains("undecided " + std::to_string(i))) << i;
+  }
+}
+
 // --- Amounts that are moved ------------------------------------------------------------------------------------------
 
 class MovesTest : public PowerTransactionsTest {

@@ -18,9 +18,6 @@ namespace larder::engine {
 
 namespace {
 
-// Lost records may have been seen by readers of list(); their places are not given out again.
-constexpr std::uint64_t kSequenceGap = 1 << 20;
-
 // As a slot's frequency, while the index is made: its record is no value, or one with a file.
 constexpr std::uint64_t kLookAgain = 1;
 
@@ -170,11 +167,6 @@ Status Shard::format() {
 
 Status Shard::rebuild(Doubtful* doubtful) {
   state_.lock.store(0, std::memory_order_relaxed);  // nobody else is here
-  // After a power loss what is noted may be of any moment, and the log has what came later.
-  if (doubtful != nullptr) {
-    state_.transaction.store(0, std::memory_order_relaxed);
-    state_.last_transaction.store(0, std::memory_order_relaxed);
-  }
   Guard guard(*this);
   TRY(rebuild_locked(true, doubtful));
   if (doubtful == nullptr) account_for_found(true);
@@ -214,7 +206,8 @@ bool Shard::doubt(const Record& record, std::uint64_t offset, Doubtful* doubtful
   if (doubtful == nullptr || !doubtful->concerns(transaction)) return false;
   found_.doubted.push_back(offset);
   if (record.head.kind() != kNote) {
-    doubtful->found(transaction, record.head.sequence);
+    // Where nothing waits for the disk, the value's file may not have got there.
+    if (!record.is_blob() || blob_is_there(record, unordered())) doubtful->found(transaction, record.head.sequence);
     return true;
   }
   std::string value(record.head.value_size / 8 * 8, '\0');

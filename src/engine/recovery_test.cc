@@ -310,6 +310,65 @@ TEST_F(RecoveryTest, AnOldNoteOfATransactionTakesNothing) {
   EXPECT_EQ(cache_->stats().entries, 50u);
 }
 
+// Whoever finds the lock of a dead process finds its note as well, and that may be any bytes.
+TEST_F(RecoveryTest, ADamagedNoteOfATransactionHarmsNothing) {
+  engine::TestDirectory directory;
+  const auto open_it = [&] { return Cache::open(directory.path(), {.size_limit_bytes = kLimit}).value(); };
+  {
+    Cache cache = open_it();
+    for (int i = 0; i < 50; ++i) cache.set("key " + std::to_string(i), "value").value();
+  }
+  const engine::Geometry g{engine::Geometry::kCapacityTimes * kLimit, 1,
+                           engine::Geometry::default_segment_shift(kLimit, 1)};
+  const auto write = [&](std::uint64_t at, auto number) {
+    engine::write_bytes(directory.path() / "ctl", at, {reinterpret_cast<const char*>(&number), sizeof(number)});
+  };
+  constexpr std::uint32_t kMost = 0xffffffff;
+  const std::uint64_t shard = g.shards_at();
+  write(g.processes_at() + offsetof(engine::ProcessSlot, committed), std::uint64_t{77});
+  for (const std::uint64_t number : {std::uint64_t{77}, ~std::uint64_t{0}}) {
+    for (const std::uint32_t slot : {0u, engine::kProcessesMax, kMost}) {
+      for (const std::uint32_t segment : {0u, 5u, g.segments(), kMost}) {
+        for (const std::uint32_t from : {0u, 71u, g.segment_bytes() - 4, kMost}) {
+          for (const std::uint32_t to : {0u, 4096u, 4099u, kMost - 3, kMost}) {
+            write(shard + offsetof(engine::ShardState, lock), std::uint32_t{1 + 3});  // of a life that never was
+            write(shard + offsetof(engine::ShardState, transaction), number);
+            write(shard + offsetof(engine::ShardState, transaction_slot), slot);
+            write(shard + offsetof(engine::ShardState, transaction_segment), segment);
+            write(shard + offsetof(engine::ShardState, transaction_from), from);
+            write(shard + offsetof(engine::ShardState, transaction_to), to);
+            Cache cache = open_it();
+            ASSERT_TRUE(cache.set("key 1", "value").ok());
+            ASSERT_EQ(cache.stats().entries, 50u);
+            ASSERT_THAT(cache.check().value().findings, IsEmpty())
+                << number << " " << slot << " " << segment << " " << from << " " << to;
+          }
+        }
+      }
+    }
+  }
+}
+
+// The rows of evicted tags may have got to the disk, and nothing else of many writes.
+TEST_F(RecoveryTest, WhatIsWrittenAfterAPowerLossIsNewerThanTagsThatWereEvictedBefore) {
+  put("a", "1");
+  cache_->evict({.prefix = "", .pattern = "", .tag = "tag"}).value();
+  close();
+  const engine::Geometry g{engine::Geometry::kCapacityTimes * kLimit, 1,
+                           engine::Geometry::default_segment_shift(kLimit, 1)};
+  for (std::uint32_t i = 0; i < engine::kTagRows; ++i) {
+    const std::uint64_t at = g.tags_at() + i * sizeof(engine::TagRow);
+    if (engine::read_bytes(path() / "ctl", at, 8) == std::string(8, '\0')) continue;
+    const std::uint64_t before = std::uint64_t{1} << 33;
+    engine::write_bytes(path() / "ctl", at + offsetof(engine::TagRow, before),
+                        {reinterpret_cast<const char*>(&before), sizeof(before)});
+  }
+  engine::lose_power(path());
+  open();
+  cache_->set("b", "2", {.tags = std::vector<std::string_view>{"tag"}}).value();
+  EXPECT_EQ(get("b"), "2");
+}
+
 TEST_F(RecoveryTest, ACleanCloseNeedsNoRebuild) {
   engine::TestDirectory directory;
   const Options options{.size_limit_bytes = kLimit, .durability = Durability::kTimed};

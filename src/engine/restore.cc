@@ -88,9 +88,27 @@ Status sync_file(const std::filesystem::path& path) {
   return sync(fd, path);
 }
 
+// Below which number no transaction is half in the log. Of this boot's nothing is lost, but those whose process died
+// while it wrote them may not be whole.
+std::uint64_t whole_transactions(const Files& from) {
+  const Globals& globals = from.globals();
+  const std::string boot = current_boot_id();
+  if (std::strncmp(globals.boot_id, boot.c_str(), sizeof(globals.boot_id)) != 0)
+    return globals.transactions_flushed.load();
+  std::uint64_t whole = globals.sequence.load();
+  for (std::uint32_t slot = 0; slot < kProcessesMax; ++slot) {
+    const std::uint64_t from_here = from.process(slot).committing.load();
+    if (from_here != 0) whole = std::min(whole, from_here);
+  }
+  return whole;
+}
+
 // Its index was not copied: it is made anew, whatever the ctl said.
-Status forget_index(const Fd& ctl, const Geometry& geometry, const std::filesystem::path& path) {
+Status forget_index(const Files& from, const Fd& ctl, const std::filesystem::path& path) {
+  const Geometry& geometry = from.geometry();
   const std::uint32_t no = 0;
+  const std::uint64_t whole = whole_transactions(from);
+  TRY(write_all(ctl, &whole, sizeof(whole), geometry.globals_at() + offsetof(Globals, transactions_flushed), path));
   TRY(write_all(ctl, kCopied, sizeof(kCopied), geometry.globals_at() + offsetof(Globals, boot_id), path));
   TRY(write_all(ctl, &no, sizeof(no), geometry.globals_at() + offsetof(Globals, clean), path));
   return write_all(ctl, &no, sizeof(no), geometry.globals_at() + offsetof(Globals, index_ready), path);
@@ -116,7 +134,7 @@ Status copy_all(const Files& files, const NewDirectory& part, const Progress& pr
   const Fd ctl = TRY(open_to_read(from / "ctl"));
   const Fd copy = TRY(make_file(part.path() / "ctl", geometry.ctl_bytes(), true));
   TRY(copy_data({ctl, from / "ctl"}, {copy, part.path() / "ctl"}, done));
-  return forget_index(copy, geometry, part.path() / "ctl");
+  return forget_index(files, copy, part.path() / "ctl");
 }
 
 // The copy in `part`, made sound. Says what was not.

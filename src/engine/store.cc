@@ -160,8 +160,7 @@ Status Store::bring_up() {
     if (same_boot) {
       TRY(files_->sync_log());  // what is counted as flushed is
     } else {
-      // The note of a transaction in a page that was written back long ago may speak of bytes that are records now.
-      for (std::uint32_t i = 0; i < files_->geometry().shards; ++i) files_->shard(i).transaction.store(0);
+      forget_what_was_lost();
     }
     globals.flushes_done.store(globals.flushes_started.load());
     Tags(*files_).recount();
@@ -171,9 +170,28 @@ Status Store::bring_up() {
   globals.clean.store(kUnclean);
   std::memcpy(globals.boot_id, boot.c_str(), boot.size() + 1);
   globals.index_ready.store(1, std::memory_order_release);
-  // A cache without a boot counts as never used.
-  if (fresh) TRY(files_->sync_ctl());
+  // A cache without a boot counts as never used. And numbers that are given out are not given out after the next loss.
+  if (!same_boot) TRY(files_->sync_ctl());
   return {};
+}
+
+// Each page of `ctl` may be of another moment than the log, older or newer.
+void Store::forget_what_was_lost() {
+  Globals& globals = files_->globals();
+  // The note of a transaction may speak of bytes that are records now ...
+  for (std::uint32_t i = 0; i < files_->geometry().shards; ++i) {
+    files_->shard(i).transaction.store(0);
+    files_->shard(i).last_transaction.store(0);
+  }
+  // ... and a decision of a number that another one is to get.
+  for (std::uint32_t slot = 0; slot < kProcessesMax; ++slot) files_->process(slot).committed.store(0);
+  // What was lost has taken numbers of which the log knows nothing. Those that were kept in `ctl` must not be of what
+  // is written from now on: a tag's eviction would take it.
+  std::uint64_t next = std::max(globals.sequence.load(), globals.transactions_flushed.load());
+  for (const std::uint64_t before : Tags(*files_).since(0)) {
+    if (before <= kMask48 / 2) next = std::max(next, before);
+  }
+  globals.sequence.store(next + kSequenceGap);
 }
 
 Status Store::rebuild(bool lost_power) {

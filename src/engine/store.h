@@ -113,6 +113,7 @@ class Store {
   Store(std::shared_ptr<Files> files, const Options& options);
   Status start(bool fresh_mapping);
   Status bring_up();
+  void forget_what_was_lost();
   Status rebuild(bool lost_power);
   Status rebuild_shards(Doubtful* doubtful);
   std::uint64_t written_transactions();
