@@ -16,6 +16,7 @@
 #define LARDER_REQUIRES(...) LARDER_THREAD_ATTRIBUTE(requires_capability(__VA_ARGS__))
 #define LARDER_ACQUIRE(...) LARDER_THREAD_ATTRIBUTE(acquire_capability(__VA_ARGS__))
 #define LARDER_RELEASE(...) LARDER_THREAD_ATTRIBUTE(release_capability(__VA_ARGS__))
+#define LARDER_ASSERT_CAPABILITY(...) LARDER_THREAD_ATTRIBUTE(assert_capability(__VA_ARGS__))
 #define LARDER_RETURN_CAPABILITY(x) LARDER_THREAD_ATTRIBUTE(lock_returned(x))
 #define LARDER_EXCLUDES(...) LARDER_THREAD_ATTRIBUTE(locks_excluded(__VA_ARGS__))
 #define LARDER_NO_THREAD_SAFETY_ANALYSIS LARDER_THREAD_ATTRIBUTE(no_thread_safety_analysis)

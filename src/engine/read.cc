@@ -317,10 +317,12 @@ class FirstItems {
 }  // namespace
 
 void Shard::collect(const Walk& walk, std::uint32_t stripe, std::vector<Item>& items) {
+  constexpr int kTriesMost = 50;  // of who has no pins, while writers move everything all the time
+  int tries = 0;
   // With room for those that will be seen twice; seldom any.
   for (std::size_t count = walk.limit;;) {
     FirstItems first(walk, count);
-    collect_first(walk, stripe, first);
+    if (!collect_first(walk, stripe, first) && ++tries < kTriesMost) continue;
     std::vector<Item>& found = first.sorted();
     const bool whole = first.doubles() == 0 || count - walk.limit >= first.doubles();
     if (whole) {
@@ -333,7 +335,7 @@ void Shard::collect(const Walk& walk, std::uint32_t stripe, std::vector<Item>& i
 }
 
 template <typename First>
-void Shard::collect_first(const Walk& walk, std::uint32_t stripe, First& first) {
+bool Shard::collect_first(const Walk& walk, std::uint32_t stripe, First& first) {
   std::vector<Walked> walked(count_);
   if (const std::unique_lock lock(walked_mutex_, std::try_to_lock); lock.owns_lock()) walked = walked_;
 
@@ -345,9 +347,23 @@ void Shard::collect_first(const Walk& walk, std::uint32_t stripe, First& first) 
     bool known;  // what `walked` says is still so
   };
   std::vector<Held> held;
+  // Before the first is held: what is moved from one that goes in between to one that was held before would be missed.
+  std::vector<std::uint64_t> generations(count_);
+  for (std::uint32_t i = 0; i < count_; ++i) generations[i] = generations_[first_ + i].load(std::memory_order_acquire);
+  const auto same = [&] {
+    for (std::uint32_t i = 0; i < count_; ++i) {
+      if (generations_[first_ + i].load(std::memory_order_seq_cst) != generations[i]) return false;
+    }
+    return true;
+  };
   Half* const pins = files_->read_only() ? nullptr : files_->pins(membership_.self().slot, stripe);
+  const auto let_go = [&] {
+    for (const Held& at : held) {
+      if (pins != nullptr) pins[at.segment].fetch_sub(1, std::memory_order_release);
+    }
+  };
   for (std::uint32_t i = first_; i < first_ + count_; ++i) {
-    const std::uint64_t generation = generations_[i].load(std::memory_order_acquire);
+    const std::uint64_t generation = generations[i - first_];
     if (pins != nullptr) pins[i].fetch_add(1, std::memory_order_seq_cst);
     const std::uint32_t use = segment(i).use.load(std::memory_order_acquire);
     if ((use == kOpen || use == kClosed) && generations_[i].load(std::memory_order_seq_cst) == generation) {
@@ -357,6 +373,10 @@ void Shard::collect_first(const Walk& walk, std::uint32_t stripe, First& first) 
     } else if (pins != nullptr) {
       pins[i].fetch_sub(1, std::memory_order_release);
     }
+  }
+  if (!same()) {
+    let_go();
+    return false;
   }
   // Those that begin first come first, so that the others can be passed by.
   const auto begin_of = [&](const Walked& seen) { return walk.back ? ~seen.most : seen.least; };
@@ -399,10 +419,11 @@ void Shard::collect_first(const Walk& walk, std::uint32_t stripe, First& first) 
       first.put({key, *now, std::move(named)});
     }
   }
+  let_go();
+  std::atomic_thread_fence(std::memory_order_acquire);
+  if (pins == nullptr && !same()) return false;
   if (const std::unique_lock lock(walked_mutex_, std::try_to_lock); lock.owns_lock()) walked_ = std::move(walked);
-  if (pins != nullptr) {
-    for (const Held& at : held) pins[at.segment].fetch_sub(1, std::memory_order_release);
-  }
+  return true;
 }
 
 }  // namespace larder::engine

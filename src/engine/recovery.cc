@@ -351,6 +351,7 @@ Status Shard::rebuild_locked(bool after_power_loss, Doubtful* doubtful) {
     // To the end of the segment, not to what is on account: that may be damaged. Behind it there may be a record whose
     // writer died before it could answer; it counts now.
     const auto enter = [&](const Record& record, std::uint64_t offset, std::uint64_t hash) {
+      lock_.is_held();
       if (failed.ok()) failed = enter_found(record, offset, hash);
     };
     // A bucket is a cache miss: it is called for some records ahead of its use.
@@ -362,7 +363,8 @@ Status Shard::rebuild_locked(bool after_power_loss, Doubtful* doubtful) {
     constexpr std::size_t kAhead = 16;
     std::array<Ahead, kAhead> ahead;
     std::size_t read = 0;
-    const auto call_ahead = [&](const Record& record, std::uint64_t offset, std::uint64_t hash) {
+    const auto call_ahead = [&, number = number](const Record& record, std::uint64_t offset, std::uint64_t hash) {
+      lock_.is_held();
       if (record.head.kind() == kFiller || record.head.sequence < clear_sequence) return;
       last = std::max(last, record.head.sequence);
       if (__builtin_expect((record.head.flags & kHasTransaction) != 0, 0)) {
@@ -407,6 +409,7 @@ void Shard::account_for_found(bool after_power_loss) {
   // Where nothing is brought to the disk in order, a file may have got its length before its bytes.
   const bool verifies_blobs = after_power_loss && unordered();
   index_.for_each([&](std::uint64_t, Word& slot, std::uint64_t word) {
+    lock_.is_held();
     if (Slot::frequency(word) == 0) return;
     const std::optional<Record> record = record_at(Slot::offset(word));
     const bool lives = record && record->head.kind() == kValue;

@@ -144,8 +144,9 @@ class Shard {
   void prefetch_bucket(std::uint64_t hash) const { index_.prefetch(hash); }
   // Adds to `items` the shard's live entries on the walk's way, at least the first `limit` of them.
   void collect(const Walk& walk, std::uint32_t stripe, std::vector<Item>& items);
+  // False: what it saw is not whole, since entries were moved meanwhile.
   template <typename First>
-  void collect_first(const Walk& walk, std::uint32_t stripe, First& first);
+  bool collect_first(const Walk& walk, std::uint32_t stripe, First& first);
 
   // --- Those who follow changes: any thread (feed.cc) ---
 
@@ -360,10 +361,10 @@ class Shard {
                              const Extras& extras, std::string_view key, std::string_view value) LARDER_REQUIRES(lock_);
 
   // commit.cc
-  std::uint64_t write_ending(std::uint32_t segment, std::uint32_t at, std::uint64_t number, const Ending& ending)
+  std::uint64_t write_ending(std::uint32_t number, std::uint32_t at, std::uint64_t transaction, const Ending& ending)
       LARDER_REQUIRES(lock_);
   // Before a record of it gets there.
-  void note_transaction(std::uint32_t segment, std::uint64_t number) LARDER_REQUIRES(lock_);
+  void note_transaction(std::uint32_t number, std::uint64_t transaction) LARDER_REQUIRES(lock_);
   // Makes the noted records entries, as far as they are not. `suspect`: they are bytes like any other.
   void carry_out(bool suspect) LARDER_REQUIRES(lock_);
   void blot_out() LARDER_REQUIRES(lock_);
