@@ -473,14 +473,21 @@ PyObject* cache_touch(PyObject* self, PyObject* args, PyObject* keywords) {
   return done(unlocked([&] { return dead ? cache->del(key) : cache->touch(key, ttl_ms); }));
 }
 
-// _incr(key, delta) -> the sum, in 64 bits; from 0
+// _incr(key, delta, only_integers=False) -> the sum, in 64 bits; from 0. With only_integers None, and nothing changed,
+// where there is none or something else.
 PyObject* cache_incr(PyObject* self, PyObject* args) {
   PyObject* name = nullptr;
   long long delta = 1;
+  int only_integers = 0;
   Cache* const cache = opened(self);
   std::string_view key;
-  if (cache == nullptr || !PyArg_ParseTuple(args, "OL", &name, &delta) || !key_bytes(name, key_scratch(), key))
+  if (cache == nullptr || !PyArg_ParseTuple(args, "OL|p", &name, &delta, &only_integers) ||
+      !key_bytes(name, key_scratch(), key))
     return nullptr;
+  if (only_integers != 0) {
+    const std::optional<EntryInfo> info = cache->info(key);
+    if (!info || info->format != kInteger) return none();
+  }
   const Result<std::int64_t> sum = unlocked([&] { return cache->incr(key, delta, {.format = kInteger}); });
   return sum.ok() ? PyLong_FromLongLong(*sum) : raise(sum.error());
 }
