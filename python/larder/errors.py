@@ -1,5 +1,7 @@
 """What Larder refuses, as exceptions: one class for each code of larder/result.h, each also a built-in kind."""
 
+import builtins
+
 from . import _larder
 
 
@@ -35,7 +37,7 @@ class TooLargeError(LarderError, ValueError):
     """A key or a value over the limit."""
 
 
-class TimeoutError(LarderError, TimeoutError):  # noqa: A001 - the name says it best
+class TimeoutError(LarderError, builtins.TimeoutError):
     """The deadline passed; nothing was written."""
 
 

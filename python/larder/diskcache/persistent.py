@@ -105,7 +105,7 @@ class Deque(Sequence):
     __eq__, __ne__ = _compared(operator.eq), _compared(operator.ne)
     __lt__, __gt__ = _compared(operator.lt), _compared(operator.gt)
     __le__, __ge__ = _compared(operator.le), _compared(operator.ge)
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self):
         return f"{type(self).__name__}(directory={self.directory!r})"
@@ -298,7 +298,7 @@ class Index(MutableMapping):
     def items(self):
         return ItemsView(self)
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
     def __eq__(self, other):
         if not isinstance(other, Mapping) or len(self) != len(other):
