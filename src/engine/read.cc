@@ -275,7 +275,42 @@ void Shard::prefetch(std::uint64_t hash) const {
   });
 }
 
-namespace {
+HeldSegments::HeldSegments(const Shard& shard, std::uint32_t stripe) : shard_(shard), generations_(shard.count_) {
+  pins_ = shard.files_->read_only() ? nullptr : shard.files_->pins(shard.membership_.self().slot, stripe);
+  // Before the first is held: what is moved from one that goes in between to one that was held before would be missed.
+  for (std::uint32_t i = 0; i < shard.count_; ++i)
+    generations_[i] = shard.generations_[shard.first_ + i].load(std::memory_order_acquire);
+  for (std::uint32_t i = shard.first_; i < shard.first_ + shard.count_; ++i) {
+    const std::uint64_t generation = generations_[i - shard.first_];
+    if (pins_ != nullptr) pins_[i].fetch_add(1, std::memory_order_seq_cst);
+    const SegmentState& at = shard.segment(i);
+    const std::uint32_t use = at.use.load(std::memory_order_acquire);
+    if ((use == kOpen || use == kClosed) && shard.generations_[i].load(std::memory_order_seq_cst) == generation) {
+      segments_.push_back({i, generation, std::min(at.used.load(std::memory_order_acquire), shard.segment_bytes_)});
+    } else if (pins_ != nullptr) {
+      pins_[i].fetch_sub(1, std::memory_order_release);
+    }
+  }
+  whole_ = same();
+}
+
+HeldSegments::~HeldSegments() {
+  if (pins_ == nullptr) return;
+  for (const One& at : segments_) pins_[at.number].fetch_sub(1, std::memory_order_release);
+}
+
+bool HeldSegments::same() const {
+  for (std::uint32_t i = 0; i < shard_.count_; ++i) {
+    if (shard_.generations_[shard_.first_ + i].load(std::memory_order_seq_cst) != generations_[i]) return false;
+  }
+  return true;
+}
+
+bool HeldSegments::undisturbed() const {
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return pinned() || same();
+}
+
 // The first so many of the items that are put in, in any order. What comes behind them is not kept for long, and known
 // by comparing one number: a heap of whole items lost, each step of which moved two strings.
 class FirstItems {
@@ -314,7 +349,6 @@ class FirstItems {
   std::uint64_t latest_ = 0;
   std::size_t doubles_ = 0;
 };
-}  // namespace
 
 void Shard::collect(const Walk& walk, std::uint32_t stripe, std::vector<Item>& items) {
   constexpr int kTriesMost = 50;  // of who has no pins, while writers move everything all the time
@@ -334,63 +368,31 @@ void Shard::collect(const Walk& walk, std::uint32_t stripe, std::vector<Item>& i
   }
 }
 
-template <typename First>
-bool Shard::collect_first(const Walk& walk, std::uint32_t stripe, First& first) {
+bool Shard::collect_first(const Walk& walk, std::uint32_t stripe, FirstItems& first) {
   std::vector<Walked> walked(count_);
   if (const std::unique_lock lock(walked_mutex_, std::try_to_lock); lock.owns_lock()) walked = walked_;
 
-  // All segments are pinned before the first is read: an entry that is moved on meanwhile then still lies where it was.
-  struct Held {
-    std::uint32_t segment;
-    std::uint64_t generation;
-    std::uint32_t used;
-    bool known;  // what `walked` says is still so
+  HeldSegments held(*this, stripe);
+  if (!held.whole()) return false;
+  // What `walked` says of it is still so.
+  const auto known = [&](const HeldSegments::One& at) {
+    const Walked& before = walked[at.number - first_];
+    return before.generation == at.generation && before.used == at.used;
   };
-  std::vector<Held> held;
-  // Before the first is held: what is moved from one that goes in between to one that was held before would be missed.
-  std::vector<std::uint64_t> generations(count_);
-  for (std::uint32_t i = 0; i < count_; ++i) generations[i] = generations_[first_ + i].load(std::memory_order_acquire);
-  const auto same = [&] {
-    for (std::uint32_t i = 0; i < count_; ++i) {
-      if (generations_[first_ + i].load(std::memory_order_seq_cst) != generations[i]) return false;
-    }
-    return true;
-  };
-  Half* const pins = files_->read_only() ? nullptr : files_->pins(membership_.self().slot, stripe);
-  const auto let_go = [&] {
-    for (const Held& at : held) {
-      if (pins != nullptr) pins[at.segment].fetch_sub(1, std::memory_order_release);
-    }
-  };
-  for (std::uint32_t i = first_; i < first_ + count_; ++i) {
-    const std::uint64_t generation = generations[i - first_];
-    if (pins != nullptr) pins[i].fetch_add(1, std::memory_order_seq_cst);
-    const std::uint32_t use = segment(i).use.load(std::memory_order_acquire);
-    if ((use == kOpen || use == kClosed) && generations_[i].load(std::memory_order_seq_cst) == generation) {
-      const std::uint32_t used = std::min(segment(i).used.load(std::memory_order_acquire), segment_bytes_);
-      const Walked& before = walked[i - first_];
-      held.push_back({i, generation, used, before.generation == generation && before.used == used});
-    } else if (pins != nullptr) {
-      pins[i].fetch_sub(1, std::memory_order_release);
-    }
-  }
-  if (!same()) {
-    let_go();
-    return false;
-  }
   // Those that begin first come first, so that the others can be passed by.
   const auto begin_of = [&](const Walked& seen) { return walk.back ? ~seen.most : seen.least; };
   const auto end_of = [&](const Walked& seen) { return walk.back ? ~seen.least : seen.most; };
-  const auto begins = [&](const Held& at) { return at.known ? begin_of(walked[at.segment - first_]) : 0; };
-  std::sort(held.begin(), held.end(), [&](const Held& a, const Held& b) { return begins(a) < begins(b); });
+  const auto begins = [&](const HeldSegments::One& at) { return known(at) ? begin_of(walked[at.number - first_]) : 0; };
+  std::sort(held.segments().begin(), held.segments().end(),
+            [&](const HeldSegments::One& a, const HeldSegments::One& b) { return begins(a) < begins(b); });
   std::string key;
   std::string tags;
-  for (const Held& at : held) {
-    Walked& seen = walked[at.segment - first_];
-    if (at.known && (end_of(seen) <= walk.begin() || first.full_before(begin_of(seen)))) continue;
+  for (const HeldSegments::One& at : held.segments()) {
+    Walked& seen = walked[at.number - first_];
+    if (known(at) && (end_of(seen) <= walk.begin() || first.full_before(begin_of(seen)))) continue;
     seen = {at.generation, at.used, ~std::uint64_t{0}, 0};
     for (std::uint64_t offset = sizeof(SegmentHeader); offset < at.used;) {
-      const std::optional<Record> record = Record::read(files_->segment(at.segment) + offset, at.used - offset);
+      const std::optional<Record> record = Record::read(files_->segment(at.number) + offset, at.used - offset);
       if (!record) break;
       offset += record->head.bytes();
       if (record->head.kind() != kValue) continue;
@@ -403,9 +405,9 @@ bool Shard::collect_first(const Walk& walk, std::uint32_t stripe, First& first) 
       copy_out(key.data(), record->key(), key.size());
       tags.resize(record->head.tags_bytes);
       copy_out(tags.data(), record->tags().data(), tags.size());
-      if (pins == nullptr) {
+      if (!held.pinned()) {
         std::atomic_thread_fence(std::memory_order_acquire);
-        if (generations_[at.segment].load(std::memory_order_relaxed) != at.generation) break;
+        if (generations_[at.number].load(std::memory_order_relaxed) != at.generation) break;
       }
       std::vector<std::string> named = decode_tags(tags);
       if (walk.filter != nullptr) {
@@ -419,9 +421,7 @@ bool Shard::collect_first(const Walk& walk, std::uint32_t stripe, First& first) 
       first.put({key, *now, std::move(named)});
     }
   }
-  let_go();
-  std::atomic_thread_fence(std::memory_order_acquire);
-  if (pins == nullptr && !same()) return false;
+  if (!held.undisturbed()) return false;
   if (const std::unique_lock lock(walked_mutex_, std::try_to_lock); lock.owns_lock()) walked_ = std::move(walked);
   return true;
 }

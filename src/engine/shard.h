@@ -104,6 +104,9 @@ struct Part {
   Queue queue = kSmall;       // found by make_room()
 };
 
+class Shard;
+class FirstItems;  // read.cc
+
 // Which way a list goes. `past` is the place after which (backwards: before which) it begins; 0: at the end.
 struct Walk {
   std::uint64_t past = 0;
@@ -114,6 +117,38 @@ struct Walk {
   // Counts upwards in the list's direction.
   std::uint64_t order(std::uint64_t place) const { return back ? ~place : place; }
   std::uint64_t begin() const { return past == 0 ? 0 : order(past); }
+};
+
+// All segments of a shard, held before the first is read: an entry that is moved on meanwhile still lies where it was.
+// Who may only read has no pins and holds nothing: what it has seen counts when it was undisturbed to the end.
+class HeldSegments {
+ public:
+  struct One {
+    std::uint32_t number;
+    std::uint64_t generation;
+    std::uint32_t used;  // bytes, when it was held
+  };
+
+  HeldSegments(const Shard& shard, std::uint32_t stripe);
+  ~HeldSegments();
+  HeldSegments(const HeldSegments&) = delete;
+  HeldSegments& operator=(const HeldSegments&) = delete;
+
+  // False: one went while the others were being held; let go and begin again.
+  bool whole() const { return whole_; }
+  bool pinned() const { return pins_ != nullptr; }
+  bool undisturbed() const;
+  std::vector<One>& segments() { return segments_; }
+  const std::vector<One>& segments() const { return segments_; }
+
+ private:
+  bool same() const;
+
+  const Shard& shard_;
+  Half* pins_ = nullptr;
+  std::vector<One> segments_;
+  std::vector<std::uint64_t> generations_;  // of all, before the first was held
+  bool whole_ = false;
 };
 
 class Shard {
@@ -144,9 +179,6 @@ class Shard {
   void prefetch_bucket(std::uint64_t hash) const { index_.prefetch(hash); }
   // Adds to `items` the shard's live entries on the walk's way, at least the first `limit` of them.
   void collect(const Walk& walk, std::uint32_t stripe, std::vector<Item>& items);
-  // False: what it saw is not whole, since entries were moved meanwhile.
-  template <typename First>
-  bool collect_first(const Walk& walk, std::uint32_t stripe, First& first);
 
   // --- Those who follow changes: any thread (feed.cc) ---
 
@@ -257,6 +289,7 @@ class Shard {
   }
 
  private:
+  friend class HeldSegments;
   // Holds the lock; repairs the shard first when its last holder died.
   class LARDER_SCOPED_CAPABILITY Guard {
    public:
@@ -515,6 +548,9 @@ class Shard {
     std::vector<std::uint64_t> doubted;  // where records of transactions lie that may not be whole
   };
   InLog found_ LARDER_GUARDED_BY(lock_);
+
+  // For collect(). False: what it saw is not whole, since entries were moved meanwhile.
+  bool collect_first(const Walk& walk, std::uint32_t stripe, FirstItems& first);
 
   // Of this process: which places lie in a segment, when it was last walked by collect(), so that the next page of a
   // list passes by what it cannot need. Under walked_mutex_, which nobody waits for: without it a page is only slower.
