@@ -683,19 +683,7 @@ PyObject* cache_change(PyObject* self, PyObject* args) {
 
 constexpr std::size_t kKeyBytesMost = 64 * 1024;
 
-// The key of a call is that of the tuple (name, *arguments).
-bool call_key(PyObject* name, PyObject* call, std::string& out) {
-  const Py_ssize_t count = PyTuple_Size(call);
-  const Ref whole(PyTuple_New(count + 1));
-  if (count < 0 || !whole) return false;
-  PyTuple_SetItem(whole.get(), 0, Ref::to(name).release());
-  for (Py_ssize_t i = 0; i < count; ++i)
-    PyTuple_SetItem(whole.get(), i + 1, Ref::to(PyTuple_GetItem(call, i)).release());
-  std::string_view key;
-  return key_bytes(whole.get(), out, key);
-}
-
-// _get_call(name, arguments, default): what get((name, *arguments), default) gives, without a tuple for the caller.
+// _get_call(name, arguments, default): what get((name, *arguments), default) gives.
 PyObject* cache_get_call(PyObject* self, PyObject* const* given, Py_ssize_t count) {
   Cache* const cache = opened(self);
   if (cache == nullptr) return nullptr;
@@ -704,7 +692,7 @@ PyObject* cache_get_call(PyObject* self, PyObject* const* given, Py_ssize_t coun
     return nullptr;
   }
   std::string& key = key_scratch();
-  if (!call_key(given[0], given[1], key)) return nullptr;
+  if (!call_key_bytes(given[0], given[1], key)) return nullptr;
   PyObject* const value = key.size() > kKeyBytesMost ? nullptr : read(self, *cache, key);
   return value != nullptr || PyErr_Occurred() ? value : Ref::to(given[2]).release();
 }

@@ -319,7 +319,9 @@ class Reader {
         break;
     }
     if (++depth_ > kDepthMost) return damaged("it is nested more than 200 deep");
-    PyObject* const object = byte >> 5 == kArray ? list(n) : byte >> 5 == kMap ? dict(n) : tagged(n);
+    PyObject* const object = byte >> 5 == kArray ? sequence(n, PyList_New, PyList_SetItem)
+                             : byte >> 5 == kMap ? dict(n)
+                                                 : tagged(n);
     --depth_;
     return object;
   }
@@ -337,13 +339,14 @@ class Reader {
     return damaged("a simple value of no known kind");
   }
 
-  PyObject* list(std::uint64_t n) {
+  // A list or a tuple, by the functions that make one and fill it.
+  PyObject* sequence(std::uint64_t n, PyObject* (*make)(Py_ssize_t), int (*set)(PyObject*, Py_ssize_t, PyObject*)) {
     if (n > rest_.size()) return damaged("it has more elements than bytes");
-    Ref made(PyList_New(static_cast<Py_ssize_t>(n)));
+    Ref made(make(static_cast<Py_ssize_t>(n)));
     for (std::uint64_t i = 0; made && i < n; ++i) {
       PyObject* const item = read();
       if (item == nullptr) return nullptr;
-      PyList_SetItem(made.get(), static_cast<Py_ssize_t>(i), item);
+      set(made.get(), static_cast<Py_ssize_t>(i), item);
     }
     return made.release();
   }
@@ -366,7 +369,7 @@ class Reader {
       std::uint64_t n = 0;
       if (!take(1, first) || !number(static_cast<std::uint8_t>(first[0]), n)) return nullptr;
       if (static_cast<std::uint8_t>(first[0]) >> 5 != kArray) return damaged("a tuple of no array");
-      return tuple(n);
+      return sequence(n, PyTuple_New, PyTuple_SetItem);
     }
     const Ref inner(read());
     if (!inner) return nullptr;
@@ -380,17 +383,6 @@ class Reader {
       return tag == kBigPositive || !number ? number.release() : PyNumber_Invert(number.get());
     }
     return PyObject_CallFunction(hooks().restore, "KO", static_cast<unsigned long long>(tag), inner.get());
-  }
-
-  PyObject* tuple(std::uint64_t n) {
-    if (n > rest_.size()) return damaged("it has more elements than bytes");
-    Ref made(PyTuple_New(static_cast<Py_ssize_t>(n)));
-    for (std::uint64_t i = 0; made && i < n; ++i) {
-      PyObject* const item = read();
-      if (item == nullptr) return nullptr;
-      PyTuple_SetItem(made.get(), static_cast<Py_ssize_t>(i), item);
-    }
-    return made.release();
   }
 
   std::string_view rest_;
@@ -461,6 +453,20 @@ Hooks& hooks() {
 }
 
 bool append_canonical(PyObject* object, std::string& out) { return Writer(out, true).put(object); }
+
+bool call_key_bytes(PyObject* name, PyObject* arguments, std::string& out) {
+  const Py_ssize_t count = PyTuple_Size(arguments);
+  if (count < 0) return false;
+  out.assign(1, kTyped);
+  head(out, kTag, kTuple);
+  head(out, kArray, static_cast<std::uint64_t>(count) + 1);
+  Writer writer(out, true);
+  if (!writer.put(name)) return false;
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    if (!writer.put(PyTuple_GetItem(arguments, i))) return false;
+  }
+  return true;
+}
 
 bool key_bytes(PyObject* key, std::string& scratch, std::string_view& bytes) {
   if (Py_TYPE(key) == &PyUnicode_Type) {

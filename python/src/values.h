@@ -34,6 +34,8 @@ Hooks& hooks();
 
 // The bytes of a key, which live in `scratch` or in the object. False: a Python error is set.
 bool key_bytes(PyObject* key, std::string& scratch, std::string_view& bytes);
+// The bytes of the key (name, *arguments), without making that tuple.
+bool call_key_bytes(PyObject* name, PyObject* arguments, std::string& out);
 // A key from its bytes; what others wrote that is no UTF-8 becomes text with surrogate escapes.
 PyObject* key_object(std::string_view bytes);
 // Appends the one deterministic CBOR text of `object`: equal objects have equal bytes.

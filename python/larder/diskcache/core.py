@@ -169,7 +169,6 @@ class _Overlay:
 
     def __init__(self, store):
         self.store = store
-        self.depth = 0
         self.seen = {}     # key bytes -> (key, sequence that was read; 0: none)
         self.written = {}  # key bytes -> (key, value or _ABSENT, options)
 
@@ -680,11 +679,7 @@ class Cache:
         """All of the block's writes happen, or none when it raises. Timeout: others wrote what it had read."""
         block = getattr(self._local, "block", None)
         if block is not None:
-            block.depth += 1
-            try:
-                yield
-            finally:
-                block.depth -= 1
+            yield  # within another, and a part of it
             return
         with self._entering:
             self._blocks += 1

@@ -22,7 +22,24 @@ def _compared(op):
     return compare
 
 
-class Deque(Sequence):
+class _OnCache:
+    """What both have of the cache beneath."""
+
+    @property
+    def cache(self):
+        return self._cache
+
+    @property
+    def directory(self):
+        return self._cache.directory
+
+    @contextmanager
+    def transact(self):
+        with self._cache.transact(retry=True):
+            yield
+
+
+class Deque(_OnCache, Sequence):
     """A sequence that several processes push to and pop from at both ends."""
 
     def __init__(self, iterable=(), directory=None, maxlen=None):
@@ -37,14 +54,6 @@ class Deque(Sequence):
         self._maxlen = float("inf") if maxlen is None else maxlen
         self._extend(iterable)
         return self
-
-    @property
-    def cache(self):
-        return self._cache
-
-    @property
-    def directory(self):
-        return self._cache.directory
 
     @property
     def maxlen(self):
@@ -188,11 +197,6 @@ class Deque(Sequence):
             with self._cache.transact():
                 self._cache.push(self.pop(), side="front")
 
-    @contextmanager
-    def transact(self):
-        with self._cache.transact(retry=True):
-            yield
-
     def __getstate__(self):
         return self.directory, self.maxlen
 
@@ -201,7 +205,7 @@ class Deque(Sequence):
         self.__init__(directory=directory, maxlen=None if maxlen == float("inf") else maxlen)
 
 
-class Index(MutableMapping):
+class Index(_OnCache, MutableMapping):
     """A mapping in the order of insertion."""
 
     def __init__(self, *args, **kwargs):
@@ -221,14 +225,6 @@ class Index(MutableMapping):
         self._cache = cache
         self.update(*args, **kwargs)
         return self
-
-    @property
-    def cache(self):
-        return self._cache
-
-    @property
-    def directory(self):
-        return self._cache.directory
 
     def __getitem__(self, key):
         return self._cache[key]
@@ -315,11 +311,6 @@ class Index(MutableMapping):
 
     def memoize(self, name=None, typed=False, ignore=()):
         return self._cache.memoize(name, typed, ignore=ignore)
-
-    @contextmanager
-    def transact(self):
-        with self._cache.transact(retry=True):
-            yield
 
     def __getstate__(self):
         return self.directory

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 
-from .core import ENOVAL, args_to_key, full_name
+from .core import ENOVAL, _tag_text, args_to_key, full_name
 
 _SLEEP = 0.001
 
@@ -33,8 +33,6 @@ class Averager:
 
 
 def _keep(cache, view, key, value, expire, tag):
-    from .core import _tag_text
-
     view.set(cache._key(key), value, expire=expire, tags=_tag_text(tag))
 
 
